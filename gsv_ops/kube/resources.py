@@ -1,0 +1,52 @@
+"""The kinds of object that gsv_ops reads or writes."""
+
+from __future__ import annotations
+
+from gsv_ops.kube.protocol import Resource
+
+NAMESPACE = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
+NODE = Resource("", "v1", "nodes", "Node", namespaced=False)
+POD = Resource("", "v1", "pods", "Pod")
+SERVICE = Resource("", "v1", "services", "Service")
+SECRET = Resource("", "v1", "secrets", "Secret")
+EVENT = Resource("", "v1", "events", "Event")
+CONFIG_MAP = Resource("", "v1", "configmaps", "ConfigMap")
+PERSISTENT_VOLUME_CLAIM = Resource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim")
+RESOURCE_QUOTA = Resource("", "v1", "resourcequotas", "ResourceQuota")
+JOB = Resource("batch", "v1", "jobs", "Job")
+NETWORK_POLICY = Resource("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy")
+STORAGE_CLASS = Resource("storage.k8s.io", "v1", "storageclasses", "StorageClass", namespaced=False)
+LEASE = Resource("coordination.k8s.io", "v1", "leases", "Lease")
+
+POSTGRES_CLUSTER = Resource("postgresql.cnpg.io", "v1", "clusters", "Cluster")
+POSTGRES_BACKUP = Resource("postgresql.cnpg.io", "v1", "backups", "Backup")
+OBJECT_STORE = Resource("barmancloud.cnpg.io", "v1", "objectstores", "ObjectStore")
+
+ALL: tuple[Resource, ...] = (
+    NAMESPACE,
+    NODE,
+    POD,
+    SERVICE,
+    SECRET,
+    EVENT,
+    CONFIG_MAP,
+    PERSISTENT_VOLUME_CLAIM,
+    RESOURCE_QUOTA,
+    JOB,
+    NETWORK_POLICY,
+    STORAGE_CLASS,
+    LEASE,
+    POSTGRES_CLUSTER,
+    POSTGRES_BACKUP,
+    OBJECT_STORE,
+)
+BY_KIND: dict[tuple[str, str], Resource] = {(r.api_version, r.kind): r for r in ALL}
+
+
+def of(body: dict[str, object]) -> Resource:
+    """The resource of an object by its apiVersion and kind. Raises ValueError for one gsv_ops has no entry for."""
+    key = (str(body.get("apiVersion", "")), str(body.get("kind", "")))
+    try:
+        return BY_KIND[key]
+    except KeyError:
+        raise ValueError(f"no resource is known for apiVersion {key[0]!r}, kind {key[1]!r}; add it to kube/resources.py") from None
