@@ -1,0 +1,21 @@
+"""Fixtures that every tier of the tests may ask for."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from gsv_ops_tests import postgres_server
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[dict[str, object]]:
+    """psycopg connect kwargs of the superuser of a PostgreSQL server that lives as long as the test run."""
+    if not postgres_server.available():
+        package = f"postgresql-{postgres_server.VERSION}"
+        message = f"no PostgreSQL server programs here: apt-get install {package}"
+        if os.environ.get("GSV_REQUIRE_CLUSTER") == "1":
+            pytest.fail(message)
+        pytest.skip(message)
+    with postgres_server.server() as superuser:
+        yield superuser
