@@ -1,0 +1,176 @@
+"""What the platform is: frozen values read from platform.yaml, with one environment's overrides laid over them.
+
+Loading them opens no connection. A file that says something unknown, twice, or out of range is refused with the path of the value.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+PLATFORM_FILE = Path(__file__).with_name("platform.yaml")
+FROM_ENVIRONMENT = "from_environment"
+
+_SIZE = re.compile(r"^(\d+)(Ki|Mi|Gi|Ti)?B?$")
+_FACTOR = {None: 1, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
+
+
+class InvalidSpec(ValueError):
+    """platform.yaml cannot be used; the message names the value and what was expected."""
+
+
+def _bytes(value: object) -> object:
+    match = _SIZE.match(value) if isinstance(value, str) else None
+    return int(match[1]) * _FACTOR[match[2]] if match else value
+
+
+Bytes = Annotated[int, BeforeValidator(_bytes), Field(ge=0)]
+Seconds = Annotated[int, Field(ge=1)]
+Percent = Annotated[int, Field(ge=0, le=100)]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Component(_Model):
+    """One component of the operator guide's chapter 2."""
+
+    name: str
+    layer: Literal["infrastructure", "platform", "data", "observability"]
+    namespace: str
+    purpose: str
+
+
+class BackupLimits(_Model):
+    """When a backup is given up, and what is too small to be one."""
+
+    start_seconds: Seconds
+    run_seconds: Seconds
+    archive_seconds: Seconds
+    floor_bytes: Bytes
+    shrink_percent: Percent
+
+
+class FingerprintLimits(_Model):
+    """What a fingerprint may cost the primary before it is given up as inconclusive."""
+
+    slot_seconds: Seconds
+    total_seconds: Seconds
+    budget_bytes: Bytes
+    connections: Annotated[int, Field(ge=1, le=16)]
+
+
+class ProofLimits(_Model):
+    """What a proof may take, and how long what it made may live."""
+
+    recovery_seconds: Seconds
+    failed_attempts: Annotated[int, Field(ge=1, le=6)]
+    release_seconds: Seconds
+    lifetime_seconds: Seconds
+    storage_margin_percent: Percent
+
+
+class Database(_Model):
+    """One PostgreSQL cluster that gsv_ops backs up and proves."""
+
+    namespace: str
+    cluster: str
+    database: str
+    login_secret: str
+    backup: BackupLimits
+    fingerprint: FingerprintLimits
+    proof: ProofLimits
+
+
+class Environment(_Model):
+    """One place the platform runs, bound to one cluster by the UID of its kube-system namespace."""
+
+    cluster_identity: str | None
+    automation: bool = False
+    overrides: Mapping[str, Any] = Field(default_factory=dict)
+
+
+class DeskLimits(_Model):
+    """How gsv_ops itself behaves."""
+
+    plan_lifetime_seconds: Seconds
+
+
+class PlatformSpec(_Model):
+    """The whole platform as one environment sees it."""
+
+    components: tuple[Component, ...]
+    databases: Mapping[str, Database]
+    desk: DeskLimits
+
+
+def read(path: Path = PLATFORM_FILE) -> dict[str, Any]:
+    """The file as a dictionary. Raises InvalidSpec for a key that stands twice or a file that is no mapping."""
+    try:
+        raw = yaml.load(path.read_text(), Loader=_UniqueKeyLoader)  # noqa: S506  a SafeLoader
+    except yaml.YAMLError as problem:
+        raise InvalidSpec(f"{path.name} is not valid YAML: {problem}") from None
+    if not isinstance(raw, dict):
+        raise InvalidSpec(f"{path.name} holds {type(raw).__name__}, expected a mapping")
+    return raw
+
+
+def environments(raw: Mapping[str, Any]) -> dict[str, Environment]:
+    """Every environment by its name."""
+    return {name: _validated(Environment, body, f"environments.{name}") for name, body in raw["environments"].items()}
+
+
+def spec_for(raw: Mapping[str, Any], environment: Environment | None) -> PlatformSpec:
+    """The platform with the environment's overrides laid over it (without any, where no environment is chosen)."""
+    base = {key: value for key, value in raw.items() if key != "environments"}
+    merged = _merge(base, environment.overrides) if environment else base
+    return _validated(PlatformSpec, merged, "platform.yaml")
+
+
+@cache
+def load(environment: str | None = None) -> PlatformSpec:
+    """The platform as `environment` sees it. Raises InvalidSpec for an environment that platform.yaml does not name."""
+    raw = read()
+    known = environments(raw)
+    if environment is not None and environment not in known:
+        raise InvalidSpec(f"environment {environment!r} is not in platform.yaml; it names {', '.join(sorted(known))}")
+    return spec_for(raw, known[environment] if environment else None)
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """YAML's safe loader that refuses a key written twice, where YAML would silently keep the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=deep)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} stands twice", key_node.start_mark)
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        old = merged.get(key)
+        merged[key] = _merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+_M = TypeVar("_M", bound=BaseModel)
+
+
+def _validated(model: type[_M], body: object, where: str) -> _M:
+    try:
+        return model.model_validate(body)
+    except ValidationError as problem:
+        lines = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in problem.errors(include_url=False))
+        raise InvalidSpec(f"{where}: {lines}") from None
