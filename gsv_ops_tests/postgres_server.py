@@ -3,8 +3,8 @@
     with server({"archive_mode": "on"}) as superuser:
         with psycopg.connect(**superuser) as connection: ...
 
-One data directory, one unix socket and one port on 127.0.0.1 per server; all gone at the end. When the test run is killed the
-server gets SIGINT and ends as well; only the files in its temporary directory stay.
+One data directory, one unix socket and one port on 127.0.0.1 per server; all gone at the end. When the test run is killed,
+the server gets SIGINT and ends too; only the files in its temporary directory stay.
 """
 
 import os
