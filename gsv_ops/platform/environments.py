@@ -39,13 +39,15 @@ class Binding:
             )
         if not self.expected_identity:
             raise WrongCluster(
-                f"environment {self.environment!r} is bound to no cluster yet, so nothing may be changed; this cluster's identity is {live_identity}. "
+                f"environment {self.environment!r} is bound to no cluster yet, so nothing may be changed; "
+                f"this cluster's identity is {live_identity}. "
                 f"If it is the right one, write it to platform.yaml as environments.{self.environment}.cluster_identity."
             )
         if live_identity != self.expected_identity:
             raise WrongCluster(
                 f"this is not the cluster of environment {self.environment!r}: its kube-system namespace has UID {live_identity}, "
-                f"expected {self.expected_identity}. Check the kubeconfig's context (GSV_KUBECONFIG, KUBECONFIG) against {ENVIRONMENT_VARIABLE}."
+                f"expected {self.expected_identity}. "
+                f"Check the kubeconfig's context (GSV_KUBECONFIG, KUBECONFIG) against {ENVIRONMENT_VARIABLE}."
             )
 
 

@@ -1,0 +1,157 @@
+"""The guarded apply: every write re-reads its object, compares it with what the plan relied on, and is conditional on what was just read.
+
+Two runs, or a run and a human, cannot harm each other: whoever comes second finds that the object moved and changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gsv_ops.kube import errors, resources
+from gsv_ops.kube.protocol import Object, Resource
+from gsv_ops.operations.journal import Journal
+from gsv_ops.operations.operation import Desk, OperationFailed
+from gsv_ops.operations.plan import Action, Plan, Target
+
+ROOT_RUN_LABEL = "gsv-ops/run"
+OPERATION_LABEL = "gsv-ops/operation"
+EXPIRES_ANNOTATION = "gsv-ops/expires"
+
+
+class ClusterMovedOn(OperationFailed):
+    """The object is no longer what the plan relied on; nothing was written to it."""
+
+
+def apply_plan(desk: Desk, plan: Plan, journal: Journal) -> Mapping[str, Any]:
+    """Carry out the plan's actions in order, each guarded. The default `execute` of an operation."""
+    for action in plan.actions:
+        match action.verb:
+            case "create":
+                create(desk, action, journal)
+            case "delete":
+                delete(desk, action, journal)
+            case "patch":
+                patch(desk, action, journal)
+    return {}
+
+
+def create(desk: Desk, action: Action, journal: Journal) -> Object:
+    """Make the object, or adopt the one this root run made before. Raises ClusterMovedOn if the name is another's."""
+    target = action.target.for_run(desk.run_id)
+    body = marked(action.body or {}, target, journal)
+    resource = resources.of(body)
+    found = find(desk, resource, target)
+    if found is None:
+        journal.will_make(target)
+        try:
+            found = desk.kube.create(body)
+            journal.outcome("create", target, "done")
+        except errors.AlreadyExists:
+            found = desk.kube.get(resource, target.name, target.namespace or None)
+    elif is_ours(found, journal):
+        journal.outcome("create", target, "already", "this run had made it before")
+    if not is_ours(found, journal):
+        journal.outcome("create", target, "failed", "the name belongs to another object")
+        raise ClusterMovedOn(
+            f"{target} exists and was not made by this run; nothing was changed. Expected the name to be free. "
+            f"Look at it, and delete or rename it if it is not needed.",
+            f"kubectl get {resource.qualified} {target.name} -n {target.namespace} -o yaml",
+        )
+    journal.made(target, found["metadata"]["uid"])
+    return found
+
+
+def delete(desk: Desk, action: Action, journal: Journal) -> None:
+    """Delete exactly the object that was planned; an object that is already gone is fine, another under its name is not."""
+    target = action.target
+    resource = _resource(target)
+    found = find(desk, resource, target)
+    if found is None:
+        journal.outcome("delete", target, "already", "it is gone")
+        return
+    _check_guard(action, found, journal)
+    try:
+        desk.kube.delete(
+            resource,
+            target.name,
+            target.namespace or None,
+            uid=target.uid,
+            resource_version=found["metadata"]["resourceVersion"],
+        )
+    except errors.NotFound:
+        journal.outcome("delete", target, "already", "it is gone")
+    except errors.Conflict:
+        journal.outcome("delete", target, "failed", "it changed in the moment of the deletion")
+        raise ClusterMovedOn(f"{target} changed in the moment of its deletion; it was left alone. Plan again.") from None
+    else:
+        journal.outcome("delete", target, "done")
+
+
+def patch(desk: Desk, action: Action, journal: Journal) -> Object:
+    """Merge-patch exactly the object that was planned, if it is still what the plan relied on."""
+    target = action.target
+    resource = _resource(target)
+    found = find(desk, resource, target)
+    if found is None:
+        journal.outcome("patch", target, "failed", "it is gone")
+        raise ClusterMovedOn(f"{target} is gone; there is nothing to change. Plan again.")
+    _check_guard(action, found, journal)
+    precondition = {"metadata": {"uid": target.uid, "resourceVersion": found["metadata"]["resourceVersion"]}}
+    body = {**(action.body or {}), "metadata": {**(action.body or {}).get("metadata", {}), **precondition["metadata"]}}
+    try:
+        changed = desk.kube.patch(resource, target.name, target.namespace or None, body)
+    except errors.Conflict:
+        journal.outcome("patch", target, "failed", "it changed in the moment of the change")
+        raise ClusterMovedOn(f"{target} changed in the moment of the change; it was left alone. Plan again.") from None
+    journal.outcome("patch", target, "done")
+    return changed
+
+
+def find(desk: Desk, resource: Resource, target: Target) -> Object | None:
+    """The object under the target's name, or None."""
+    try:
+        return desk.kube.get(resource, target.name, target.namespace or None)
+    except errors.NotFound:
+        return None
+
+
+def marked(body: Mapping[str, Any], target: Target, journal: Journal) -> Object:
+    """The manifest under the target's name, with the labels that say which root run and operation made it."""
+    metadata = dict(body.get("metadata", {}))
+    labels = {**metadata.get("labels", {}), ROOT_RUN_LABEL: journal.root_run_id, OPERATION_LABEL: journal.operation}
+    metadata |= {"name": target.name, "labels": labels}
+    if target.namespace:
+        metadata["namespace"] = target.namespace
+    return {**body, "metadata": metadata}
+
+
+def is_ours(found: Object, journal: Journal) -> bool:
+    """Whether the object was made by this root run."""
+    labels = found["metadata"].get("labels") or {}
+    return bool(labels.get(ROOT_RUN_LABEL) == journal.root_run_id)
+
+
+def guard_value(found: Object, path: str) -> Any:
+    """The value at a guard's path (`status.phase`, `metadata.labels.app`); None where there is none."""
+    value: Any = found
+    for key in path.split("."):
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def _check_guard(action: Action, found: Object, journal: Journal) -> None:
+    moved = []
+    if found["metadata"]["uid"] != action.target.uid:
+        moved.append(f"uid was {action.target.uid}, is {found['metadata']['uid']}")
+    for path, expected in action.guard.items():
+        actual = guard_value(found, path)
+        if actual != expected:
+            moved.append(f"{path} was {expected!r}, is {actual!r}")
+    if moved:
+        journal.outcome(action.verb, action.target, "failed", "; ".join(moved))
+        raise ClusterMovedOn(f"{action.target} is no longer what the plan relied on ({'; '.join(moved)}); it was left alone. Plan again.")
+
+
+def _resource(target: Target) -> Resource:
+    return resources.of({"apiVersion": target.api_version, "kind": target.kind})

@@ -1,0 +1,59 @@
+"""What gsv_ops writes down: plans, journals, evidence and whatever an operation must find again, as JSON under one root.
+
+The root is a folder by default and any fsspec location in a cluster. No secret ever enters a record.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from upath import UPath
+
+EVIDENCE_VARIABLE = "GSV_EVIDENCE_ROOT"
+
+
+@dataclass(frozen=True)
+class Records:
+    """Named JSON records under one root. A record is replaced whole, never edited in place."""
+
+    root: UPath
+
+    def write(self, name: str, body: Mapping[str, Any]) -> UPath:
+        """Store `body` as `<root>/<name>.json` and return where it lies; readers see the old record or the new one, never a half."""
+        path = self.path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(body, indent=1, sort_keys=True, default=str)
+        if path.protocol in ("", "file"):
+            partial = path.with_name(f".{path.name}.partial")
+            partial.write_text(text)
+            partial.rename(path)
+        else:
+            path.write_text(text)  # object stores replace an object whole
+        return path
+
+    def read(self, name: str) -> dict[str, Any] | None:
+        """The record, or None if there is none. Raises ValueError for one that is not JSON."""
+        path = self.path(name)
+        try:
+            text = path.read_text()
+        except FileNotFoundError:
+            return None
+        try:
+            body: dict[str, Any] = json.loads(text)
+        except json.JSONDecodeError as problem:
+            raise ValueError(f"record {path} is not valid JSON ({problem.msg} at {problem.pos}); move it away to go on") from None
+        return body
+
+    def names(self, folder: str) -> list[str]:
+        """The names of every record directly under `folder`, sorted; empty if there is no such folder."""
+        where = self.root / folder
+        if not where.exists():
+            return []
+        return sorted(f"{folder}/{path.stem}" for path in where.iterdir() if path.suffix == ".json" and not path.name.startswith("."))
+
+    def path(self, name: str) -> UPath:
+        """Where the record lies, whether it exists or not."""
+        return self.root / f"{name}.json"

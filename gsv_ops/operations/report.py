@@ -1,0 +1,87 @@
+"""How plans, facts and failures look in Dagster: metadata tables, numbers that plot, and a link that applies what was read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+import dagster as dg
+import yaml
+
+from gsv_ops.operations.operation import Check, Fact, Markdown, Table, Timestamp
+from gsv_ops.operations.plan import Plan
+
+LOCATION = "gsv_ops"
+MOST_ROWS = 100
+"""A run page cuts long tables; the whole plan is in the evidence."""
+
+
+def metadata(facts: Mapping[str, Fact]) -> dict[str, dg.MetadataValue[Any]]:
+    """Facts as Dagster shows them."""
+    return {name: _value(fact) for name, fact in facts.items()}
+
+
+def plan_metadata(plan: Plan, apply_url: str) -> dict[str, dg.MetadataValue[Any]]:
+    """The plan as an operator reads it: the link first, then the counts, then the tables."""
+    facts: dict[str, dg.MetadataValue[Any]] = {}
+    if apply_url and not plan.refused:
+        facts["apply this plan"] = dg.MetadataValue.url(apply_url)
+    facts |= {
+        "plan": dg.MetadataValue.text(plan.id),
+        "environment": dg.MetadataValue.text(plan.environment),
+        "cluster": dg.MetadataValue.text(plan.cluster_identity),
+        "actions": dg.MetadataValue.int(len(plan.actions)),
+        "kept": dg.MetadataValue.int(len(plan.kept)),
+        "refused": dg.MetadataValue.int(len(plan.refused)),
+    }
+    tables = {
+        "refusals": [{"target": str(r.target), "why": r.reason} for r in plan.refused],
+        "what would be done": [{"do": a.verb, "target": str(a.target), "why": a.reason} for a in plan.actions],
+        "what is left alone": [{"target": str(k.target), "why": k.reason} for k in plan.kept],
+        "relied on": [{"fact": name, "value": _short(value)} for name, value in sorted(plan.facts.items())],
+    }
+    for name, rows in tables.items():
+        if rows:
+            facts[name] = _value(Table(rows[:MOST_ROWS]))
+    return facts
+
+
+def apply_url(job: str, config: Mapping[str, Any]) -> str:
+    """The launchpad of `job`, filled in."""
+    return f"/locations/{LOCATION}/jobs/{job}/playground/setup?config={quote(yaml.safe_dump(dict(config), sort_keys=False))}"
+
+
+def check_result(check: Check, key: dg.AssetKey) -> dg.AssetCheckResult:
+    """A check's evaluation on the asset."""
+    return dg.AssetCheckResult(
+        passed=check.passed,
+        asset_key=key,
+        check_name=check.name,
+        severity=dg.AssetCheckSeverity[check.severity],
+        description=check.description,
+        metadata=metadata(check.metadata),
+    )
+
+
+def _value(fact: Fact) -> dg.MetadataValue[Any]:
+    match fact:
+        case bool():
+            return dg.MetadataValue.bool(fact)
+        case int():
+            return dg.MetadataValue.int(fact)
+        case float():
+            return dg.MetadataValue.float(fact)
+        case Markdown():
+            return dg.MetadataValue.md(fact.text)
+        case Timestamp():
+            return dg.MetadataValue.timestamp(fact.at)
+        case Table():
+            return dg.MetadataValue.table([dg.TableRecord(dict(row)) for row in fact.rows])
+        case str():
+            return dg.MetadataValue.text(fact)
+
+
+def _short(value: object) -> str:
+    text = value if isinstance(value, str) else yaml.safe_dump(value, default_flow_style=True, width=10_000).strip().removesuffix("\n...")
+    return text if len(text) <= 200 else text[:197] + "..."

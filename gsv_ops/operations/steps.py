@@ -1,0 +1,222 @@
+"""The three steps every operation runs through in Dagster: plan, apply, verify; the same on every run's timeline.
+
+The bodies only translate: from Dagster's context to a Desk, from exceptions to a failed step that ends with the four lines.
+"""
+
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Any
+
+import dagster as dg
+
+from gsv_ops.kube.errors import KubeError
+from gsv_ops.operations import report
+from gsv_ops.operations.desk import DeskFactory
+from gsv_ops.operations.ending import four_lines
+from gsv_ops.operations.journal import Journal
+from gsv_ops.operations.operation import Desk, Operation, OperationFailed, PlanFrame
+from gsv_ops.operations.plan import Plan, differences
+from gsv_ops.platform.environments import WrongCluster
+from gsv_ops.platform.spec import InvalidSpec
+
+EXPECTED = (KubeError, OperationFailed, WrongCluster, InvalidSpec)
+"""Failures that carry their own explanation; anything else is a defect and is shown with where it came from."""
+
+
+def desk_of(context: dg.OpExecutionContext, factory: DeskFactory) -> Desk:
+    """The Desk of the run that `context` belongs to."""
+    return factory.desk(_root(context), context.log.info, lambda run_id: is_over(context.instance, run_id))
+
+
+def is_over(instance: dg.DagsterInstance, root_run_id: str) -> bool:
+    """Whether a root run and every re-execution of it have ended. An unknown run is not known to be over."""
+    root = instance.get_run_by_id(root_run_id)
+    if root is None:
+        return False
+    again = instance.get_runs(dg.RunsFilter(tags={"dagster/root_run_id": root_run_id}), limit=100)
+    return all(run.is_finished for run in (root, *again))
+
+
+def make_plan(operation: Operation[Any, Any], desk: Desk, params: Any) -> Plan:
+    """Observe and plan, now."""
+    frame = PlanFrame(operation.name, desk.environment, desk.cluster_identity, params.model_dump(mode="json"))
+    plan: Plan = operation.plan(desk.spec, operation.observe(desk, params), params, frame, desk.now())
+    return plan
+
+
+def plan_step(
+    context: dg.OpExecutionContext, operation: Operation[Any, Any], factory: DeskFactory, plan_only_job: str, link: Callable[[Plan], str]
+) -> Any:
+    """Make the plan and show it. Refusals fail the step when the plan is to be applied."""
+    config: Mapping[str, Any] = context.op_config
+    applying = config["mode"] == "apply"
+    with explained(context, operation):
+        if applying:
+            factory.check()
+        if applying and operation.plan_required and not config["plan_id"]:
+            raise OperationFailed(
+                f"{operation.name} is only applied by a plan that was read before; expected plan_id. "
+                f"Launch {plan_only_job}, read its plan, and follow its link."
+            )
+        desk = desk_of(context, factory)
+        params = operation.params.model_validate(config["params"])
+        plan = make_plan(operation, desk, params)
+    context.instance.add_run_tags(
+        context.run_id,
+        {"gsv/operation": operation.name, "gsv/mode": config["mode"], "gsv/plan_id": plan.id, "gsv/environment": plan.environment},
+    )
+    shown = report.plan_metadata(plan, "" if applying else link(plan))
+    context.add_output_metadata(shown)
+    if not applying:
+        desk.records.write(f"plans/{plan.id}", {"plan": plan.to_json(), "made_at": desk.now().isoformat(), "run_id": context.run_id})
+    for refusal in plan.refused:
+        context.log.warning(f"refused: {refusal.target}: {refusal.reason}")
+    if applying:
+        with explained(context, operation, plan, metadata=shown):
+            if config["plan_id"]:
+                _require_same(desk, plan, config["plan_id"], plan_only_job)
+            if plan.refused:
+                raise OperationFailed("; ".join(f"{r.target}: {r.reason}" for r in plan.refused))
+    else:
+        context.log.info(
+            f"plan {plan.id}: {len(plan.actions)} actions, {len(plan.kept)} kept, {len(plan.refused)} refused; nothing was changed"
+        )
+    return plan.to_json()
+
+
+def apply_step(context: dg.OpExecutionContext, operation: Operation[Any, Any], factory: DeskFactory, plan_only_job: str, body: Any) -> Any:
+    """Carry out the plan as it was shown, and take down what must not stay, whatever happens in between."""
+    plan = Plan.from_json(body)
+    journal = Journal.open(factory.records, operation.name, _root(context))
+    with explained(context, operation, plan, journal):
+        factory.check()
+        desk = desk_of(context, factory)
+        plan_id = context.op_config["plan_id"]
+        if plan_id and not journal.begun:
+            now = make_plan(operation, desk, operation.params.model_validate(plan.params))
+            _require_same(desk, now, plan_id, plan_only_job)
+        release_ended_runs(operation, desk)
+        results = journal.notes.get("results")
+        try:
+            if results is None:
+                results = dict(operation.execute(desk, plan, journal))
+                journal.note(results=results)
+        finally:
+            # Here, and not in a step of its own: after a cancellation no later step runs.
+            operation.release(desk, journal)
+    return {"plan": body, "results": results}
+
+
+def verify_step(
+    context: dg.OpExecutionContext, operation: Operation[Any, Any], factory: DeskFactory, key: dg.AssetKey | None, body: Any
+) -> Iterator[Any]:
+    """Ask the cluster whether it is really so; materialise the asset only if it is."""
+    plan = Plan.from_json(body["plan"])
+    journal = Journal.open(factory.records, operation.name, _root(context))
+    with explained(context, operation, plan, journal):
+        desk = desk_of(context, factory)
+        verdict = operation.verify(desk, plan, body["results"])
+    where = write_evidence(
+        context, desk.records, operation.name, plan, journal, verdict={"status": verdict.status, "reason": verdict.reason}
+    )
+    facts = {
+        "verdict": dg.MetadataValue.text(verdict.status),
+        "reason": dg.MetadataValue.text(verdict.reason),
+        **report.metadata(verdict.facts),
+        "plan": dg.MetadataValue.text(plan.id),
+        "environment": dg.MetadataValue.text(plan.environment),
+        "cluster": dg.MetadataValue.text(plan.cluster_identity),
+        "evidence": dg.MetadataValue.path(where),
+    }
+    checks = [report.check_result(check, key) for check in verdict.checks] if key else []
+    context.log.info(f"{operation.name}: {verdict.status}: {verdict.reason}")
+    if verdict.status == "good":
+        yield dg.MaterializeResult(asset_key=key, metadata=facts, check_results=checks) if key else dg.Output(None, metadata=facts)
+        return
+    yield from checks
+    problem = OperationFailed(verdict.reason)
+    raise dg.Failure(
+        f"{verdict.status}: {verdict.reason}\n{four_lines(plan, journal, problem, operation.rerun)}", metadata=facts, allow_retries=False
+    )
+
+
+def release_ended_runs(operation: Operation[Any, Any], desk: Desk) -> None:
+    """Take down what earlier runs of the operation left behind because they were killed."""
+    for journal in Journal.unreleased(desk.records, operation.name):
+        if journal.root_run_id != desk.run_id and desk.is_over(journal.root_run_id):
+            desk.log(f"run {journal.root_run_id} ended without taking down what it made; doing it now")
+            operation.release(desk, journal)
+
+
+@contextmanager
+def explained(
+    context: dg.OpExecutionContext,
+    operation: Operation[Any, Any],
+    plan: Plan | None = None,
+    journal: Journal | None = None,
+    metadata: Mapping[str, dg.MetadataValue[Any]] | None = None,
+) -> Iterator[None]:
+    """Turn whatever goes wrong inside into a failed step that says why and ends with the four lines; evidence is kept of it."""
+    try:
+        yield
+    except Exception as problem:  # noqa: BLE001  nothing of a client library's exception may reach the event log
+        known = isinstance(problem, EXPECTED)
+        cause = str(problem) if known else f"unexpected {type(problem).__name__}: {problem}"
+        if not known:
+            context.log.error("".join(traceback.format_tb(problem.__traceback__)))
+        ending = four_lines(plan, journal, problem, operation.rerun)
+        if journal is not None:
+            write_evidence(context, journal.records, operation.name, plan, journal, verdict={"status": "failed", "reason": cause})
+        raise dg.Failure(f"{cause}\n{ending}", metadata=dict(metadata or {}), allow_retries=False) from None
+
+
+def write_evidence(
+    context: dg.OpExecutionContext, records: Any, operation: str, plan: Plan | None, journal: Journal, verdict: Mapping[str, Any]
+) -> str:
+    """One record per run and operation: who, which plan, what became of it, the verdict. Returns where it lies."""
+    run = context.instance.get_run_by_id(context.run_id)
+    at = datetime.now().astimezone()
+    tags = dict(run.tags) if run else {}
+    record = {
+        "operation": operation,
+        "run_id": context.run_id,
+        "root_run_id": journal.root_run_id,
+        "job": context.job_name,
+        "launched_by": next(
+            (f"{k}={tags[k]}" for k in ("gsv/user", "dagster/schedule_name", "dagster/sensor_name") if k in tags), "launchpad or API"
+        ),
+        "at": at.isoformat(),
+        "plan": plan.to_json() if plan else None,
+        "outcomes": [vars(outcome) for outcome in journal.outcomes],
+        "results": journal.notes.get("results"),
+        "verdict": verdict,
+    }
+    return str(records.write(f"evidence/{at:%Y-%m-%d}/{context.run_id}-{operation}", record))
+
+
+def _require_same(desk: Desk, now: Plan, plan_id: str, plan_only_job: str) -> None:
+    stored = desk.records.read(f"plans/{plan_id}") if plan_id.startswith("p-") and plan_id[2:].isalnum() else None
+    if stored is None:
+        raise OperationFailed(
+            f"no plan {plan_id!r} is known here; nothing was changed. Launch {plan_only_job} and apply the plan it shows."
+        )
+    age = desk.now() - datetime.fromisoformat(stored["made_at"])
+    limit = timedelta(seconds=desk.spec.desk.plan_lifetime_seconds)
+    if age > limit:
+        raise OperationFailed(
+            f"plan {plan_id} is {age.seconds // 60} minutes old, older than {limit}; nothing was changed. Launch {plan_only_job} again."
+        )
+    if now.id != plan_id:
+        moved = differences(Plan.from_json(stored["plan"]), now) or ["the plan's content"]
+        raise OperationFailed(
+            f"the cluster has moved on since plan {plan_id} was made; nothing was changed. What moved:\n  "
+            + "\n  ".join(moved)
+            + f"\nLaunch {plan_only_job} again and read the new plan."
+        )
+
+
+def _root(context: dg.OpExecutionContext) -> str:
+    run = context.instance.get_run_by_id(context.run_id)
+    return (run.root_run_id if run else None) or context.run_id
