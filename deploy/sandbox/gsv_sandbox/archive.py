@@ -17,12 +17,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from gsv_sandbox.errors import SandboxError
+
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 LAYER_SECONDS = 600
 
 
-class ImageError(Exception):
+class ImageError(SandboxError):
     """An image could not be made; the message says which step failed, and how to mend it where that is known."""
 
 
