@@ -1,0 +1,180 @@
+"""Takes the backup, waits until its WAL is really in the store, and fingerprints every row right after it.
+
+Nothing here is torn down: a Backup that was made stays, whatever becomes of the run. A re-executed run adopts the Backup it made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from gsv_ops.database import access, archived, fingerprint, pod_logs, source
+from gsv_ops.database.archived import Stretch
+from gsv_ops.database.backup.plan import database_of
+from gsv_ops.database.barman_store import BarmanStore, configuration_of, open_store
+from gsv_ops.database.consistent_point import Inconclusive
+from gsv_ops.database.lsn import segment_ending_at
+from gsv_ops.database.session import Endpoint, connect
+from gsv_ops.database.wal import archiver_status, emit_and_switch_wal
+from gsv_ops.kube import objects
+from gsv_ops.kube.errors import KubeError, WaitTimeout
+from gsv_ops.kube.objects import at
+from gsv_ops.kube.protocol import Object
+from gsv_ops.kube.resources import OBJECT_STORE, POD, POSTGRES_BACKUP, POSTGRES_CLUSTER
+from gsv_ops.operations import apply
+from gsv_ops.operations.journal import Journal
+from gsv_ops.operations.operation import Desk, OperationFailed
+from gsv_ops.operations.plan import Plan
+from gsv_ops.platform.spec import Database
+
+NOT_STARTED = ("", "pending")
+COMPLETED = "completed"
+FAILED = ("failed", "invalid backup definition")
+KNOWN = (*NOT_STARTED, *FAILED, COMPLETED, "started", "running", "finalizing", "walArchivingFailing")
+NEEDED = ("backupId", "beginWal", "endWal", "beginLSN", "endLSN", "startedAt", "stoppedAt")
+FINGERPRINTS = "fingerprints"
+
+
+def execute(desk: Desk, plan: Plan, journal: Journal) -> Mapping[str, Any]:
+    """The Backup, completed; its WAL in the store; the fingerprint, or why there is none."""
+    database = database_of(desk.spec, plan.params)
+    name = objects.name(apply.create(desk, plan.actions[0], journal))
+    desk.log(f"Backup {database.namespace}/{name} by {plan.facts['method']}; the primary is {plan.facts['primary']}")
+    backup = completed(desk, database, name)
+    status = backup["status"]
+    desk.log(f"Backup {name} is completed: id {status['backupId']}, WAL {status['beginWal']} to {status['endWal']}")
+
+    cluster = desk.kube.get(POSTGRES_CLUSTER, database.cluster, database.namespace)
+    store = store_of(desk, database, cluster)
+    limit = database.backup.archive_seconds
+    with endpoint_of(desk, database, cluster) as endpoint, access.failures_of("asking the primary"), connect(endpoint) as session:
+        size = archiver_status(session).segment_size
+        to_end = Stretch(status["beginWal"], status["endWal"], f"the WAL to the end of Backup {name}")
+        seconds = archived.wait(desk, store, session, to_end, size, limit)
+        desk.log(f"the WAL to its end is in the store ({seconds:.1f} s)")
+        taken = _fingerprint(desk, database, endpoint, journal, backup)
+        last = status["endWal"]
+        if taken["record"]:
+            last = segment_ending_at(emit_and_switch_wal(session), taken["timeline"], size)
+            seconds = archived.wait(desk, store, session, Stretch(status["endWal"], last, "the WAL past the fingerprint"), size, limit)
+            desk.log(f"the WAL past the fingerprint at {taken['lsn']} is in the store ({seconds:.1f} s)")
+    return {
+        "backup": {"name": name, "uid": objects.uid(backup), **{key: status[key] for key in NEEDED}},
+        "instance": at(status, "instanceID", "podName", default=""),
+        "segment_size": size,
+        "last_segment": last,
+        "archive_seconds": seconds,
+        "fingerprint": taken,
+    }
+
+
+def completed(desk: Desk, database: Database, name: str) -> Object:
+    """The Backup once it is completed and says what it covers. Raises OperationFailed with the cause, or at a phase's deadline."""
+    started = _wait(desk, database, name, NOT_STARTED, database.backup.start_seconds, "start")
+    backup = started
+    if _phase(started) != COMPLETED:
+        desk.log(f"Backup {name} is {_phase(started)}")
+        working = tuple(phase for phase in KNOWN if phase not in (COMPLETED, *FAILED))
+        backup = _wait(desk, database, name, working, database.backup.run_seconds, "complete")
+    missing = [key for key in NEEDED if not at(backup, "status", key)]
+    if missing:
+        raise OperationFailed(
+            f"Backup {name} is completed but its status has no {', '.join(missing)}: what it covers is unknown", _look(database, name)
+        )
+    return backup
+
+
+def store_of(desk: Desk, database: Database, cluster: Object) -> BarmanStore:
+    """The object store of the cluster's backups."""
+    archive = source.archive(cluster)
+    store = desk.kube.get(OBJECT_STORE, archive.object_store, database.namespace) if archive.object_store else None
+    return open_store(desk.kube, database.namespace, configuration_of(cluster, store), archive.server_name)
+
+
+@contextmanager
+def endpoint_of(desk: Desk, database: Database, cluster: Object) -> Iterator[Endpoint]:
+    """The database on the cluster's primary."""
+    pod = source.primary(cluster)
+    if not pod:
+        raise OperationFailed(f"Cluster {database.cluster} has no settled primary (phase {source.phase(cluster)!r})")
+    authority = str(at(cluster, "status", "certificates", "serverCASecret", default=f"{database.cluster}-ca"))
+    with access.endpoint(desk.kube, database.namespace, pod, database.database, database.login_secret, authority) as endpoint:
+        yield endpoint
+
+
+def _wait(desk: Desk, database: Database, name: str, while_in: tuple[str, ...], seconds: float, what: str) -> Object:
+    told: list[str] = []
+
+    def settled(backup: Object | None) -> Object | None:
+        if backup is None:
+            raise OperationFailed(f"Backup {database.namespace}/{name} was deleted while it was being taken")
+        phase = _phase(backup)
+        if phase not in KNOWN and phase not in told:
+            told.append(phase)
+            desk.log(f"Backup {name} is in phase {phase!r}, which is not known here; it is not taken as good")
+        if phase in FAILED:
+            raise OperationFailed(_cause(desk, database, backup), _look(database, name))
+        return None if phase in while_in or phase not in KNOWN else backup
+
+    try:
+        return desk.kube.wait(
+            POSTGRES_BACKUP, name, database.namespace, settled, timeout=seconds, what=f"Backup {database.namespace}/{name} to {what}"
+        )
+    except WaitTimeout as problem:
+        raise OperationFailed(str(problem), _look(database, name)) from None
+
+
+def _fingerprint(desk: Desk, database: Database, endpoint: Endpoint, journal: Journal, backup: Object) -> dict[str, Any]:
+    limits = fingerprint.Limits(
+        slot_seconds=database.fingerprint.slot_seconds,
+        total_seconds=database.fingerprint.total_seconds,
+        bytes=database.fingerprint.budget_bytes,
+        connections=database.fingerprint.connections,
+    )
+    try:
+        taken = fingerprint.take_at_consistent_point(endpoint, run_key=journal.root_run_id, limits=limits)
+    except Inconclusive as problem:
+        desk.log(f"no fingerprint: {problem}")
+        return {"record": "", "problem": str(problem)}
+    body = taken.to_json()
+    record = f"{FINGERPRINTS}/{database.namespace}-{database.cluster}/{objects.uid(backup)}"
+    desk.records.write(record, {"backup": objects.name(backup), "backup_id": backup["status"]["backupId"], "fingerprint": body})
+    desk.log(f"fingerprint at {body['lsn']}: {taken.rows} rows in {len(taken.tables)} tables, {taken.seconds:.1f} s")
+    unread = "; ".join(f"{o.object}: {o.reason}" for o in taken.unread)
+    return {
+        "record": record,
+        "problem": f"not read: {unread}" if unread else "",
+        "lsn": body["lsn"],
+        "timeline": taken.timeline,
+        "system_identifier": taken.system_identifier,
+        "tables": len(taken.tables),
+        "rows": taken.rows,
+        "bytes": taken.bytes,
+        "seconds": taken.seconds,
+        "not_compared": [{"object": o.object, "reason": o.reason} for o in taken.not_compared],
+    }
+
+
+def _cause(desk: Desk, database: Database, backup: Object) -> str:
+    said = at(backup, "status", "error", default="no reason") or "no reason"
+    pod_name = at(backup, "status", "instanceID", "podName", default="")
+    found: list[str] = []
+    if pod_name:
+        try:
+            pod = desk.kube.get(POD, pod_name, database.namespace)
+        except KubeError as problem:
+            found = [f"the log of {pod_name} could not be read: {problem}"]
+        else:
+            since = objects.created(backup)
+            found = [c for log in pod_logs.read(desk.kube, database.namespace, pod).values() for c in pod_logs.complaints(log, since)]
+    because = f" The log of {pod_name}: {' | '.join(found[-4:])}" if found else ""
+    return f"Backup {objects.name(backup)} is {_phase(backup)}: {said}.{because}"
+
+
+def _phase(backup: Object) -> str:
+    return str(at(backup, "status", "phase", default="") or "")
+
+
+def _look(database: Database, name: str) -> str:
+    return f"kubectl describe backups.postgresql.cnpg.io {name} -n {database.namespace}"

@@ -1,0 +1,158 @@
+"""What is really in the object store: base backups with their sizes, and WAL segments, as Barman Cloud lays them out.
+
+The store is listed because the Backup objects and the bucket can disagree both ways. Layout (Barman 3):
+`<destinationPath>/<server>/base/<backup id>/...` and `<destinationPath>/<server>/wals/<first 16 digits>/<segment>[.<compression>]`.
+Credentials come from the Secret that the ObjectStore names and live in this process only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from gsv_ops.kube import objects
+from gsv_ops.kube.objects import at
+from gsv_ops.kube.protocol import Kube, Object
+from gsv_ops.kube.resources import SECRET
+from gsv_ops.operations.operation import OperationFailed
+
+TIMEOUT_SECONDS = 10
+MOST_ATTEMPTS = 3
+
+
+class StoreUnreadable(OperationFailed):
+    """The object store could not be listed; nothing is known about what is in it."""
+
+
+@dataclass(frozen=True)
+class BaseBackup:
+    """One base backup in the store: bytes of all its files, and whether Barman says it is DONE."""
+
+    backup_id: str
+    bytes: int
+    status: str
+
+
+@dataclass(frozen=True)
+class BarmanStore:
+    """One server's part of an S3 store. The secret key never shows in its repr."""
+
+    bucket: str
+    prefix: str
+    endpoint_url: str | None
+    region: str | None
+    access_key: str = field(repr=False)
+    secret_key: str = field(repr=False)
+
+    def segments(self, names: Collection[str]) -> set[str]:
+        """Those of the named WAL segments that are in the store, whatever they are compressed with. Raises StoreUnreadable."""
+        found = set()
+        for folder in sorted({name[:16] for name in names}):
+            for key, _ in self._list(f"wals/{folder}/"):
+                found.add(key.rsplit("/", 1)[-1].split(".", 1)[0])
+        return found & set(names)
+
+    def base_backups(self) -> list[BaseBackup]:
+        """Every base backup, oldest first. Raises StoreUnreadable."""
+        sizes: dict[str, int] = {}
+        described = set()
+        for key, size in self._list("base/"):
+            backup_id, _, rest = key.removeprefix(f"{self.prefix}base/").partition("/")
+            sizes[backup_id] = sizes.get(backup_id, 0) + size
+            if rest == "backup.info":
+                described.add(backup_id)
+        return [BaseBackup(i, sizes[i], self._status(i) if i in described else "no backup.info") for i in sorted(sizes)]
+
+    def _status(self, backup_id: str) -> str:
+        body = self._guarded(
+            lambda s3: s3.get_object(Bucket=self.bucket, Key=f"{self.prefix}base/{backup_id}/backup.info")["Body"].read(1 << 20)
+        )
+        for line in body.decode(errors="replace").splitlines():
+            if line.startswith("status="):
+                return str(line.removeprefix("status=").strip())
+        return "no status"
+
+    def _list(self, under: str) -> Iterator[tuple[str, int]]:
+        pages = self._guarded(
+            lambda s3: list(s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=f"{self.prefix}{under}"))
+        )
+        for page in pages:
+            for entry in page.get("Contents", []):
+                yield entry["Key"], entry["Size"]
+
+    def _guarded(self, call: Any) -> Any:
+        import boto3
+        from botocore.config import Config
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        client = boto3.client(
+            "s3",
+            endpoint_url=self.endpoint_url,
+            region_name=self.region or "us-east-1",
+            aws_access_key_id=self.access_key,
+            aws_secret_access_key=self.secret_key,
+            config=Config(
+                connect_timeout=TIMEOUT_SECONDS,
+                read_timeout=TIMEOUT_SECONDS,
+                retries={"max_attempts": MOST_ATTEMPTS, "mode": "standard"},
+                s3={"addressing_style": "path"} if self.endpoint_url else {},
+            ),
+        )
+        try:
+            return call(client)
+        except ClientError as problem:
+            code = problem.response.get("Error", {}).get("Code", "unknown")
+            reason = f"it answered {code}"
+        except BotoCoreError as problem:
+            reason = type(problem).__name__
+        raise StoreUnreadable(
+            f"the object store s3://{self.bucket}/{self.prefix} at {self.endpoint_url or 'its default endpoint'} "
+            f"could not be listed: {reason}. "
+            f"Expected it to answer within {TIMEOUT_SECONDS} s; check that it runs, and the Secret and endpointURL of the ObjectStore."
+        )
+
+
+def open_store(kube: Kube, namespace: str, configuration: Mapping[str, Any], server_name: str) -> BarmanStore:
+    """The store that an ObjectStore's (or an in-tree barmanObjectStore's) configuration describes.
+
+    Raises StoreUnreadable for what is not S3 with keys in Secrets, NotFound and Forbidden for those Secrets.
+    """
+    path = urlsplit(str(configuration.get("destinationPath", "")))
+    credentials = configuration.get("s3Credentials") or {}
+    if path.scheme != "s3" or not credentials.get("accessKeyId"):
+        raise StoreUnreadable(
+            f"the object store at {configuration.get('destinationPath')!r} cannot be listed from here: expected an s3:// path with "
+            f"s3Credentials.accessKeyId and secretAccessKey. What it holds is unknown, so nothing can be claimed about it."
+        )
+    folder = path.path.strip("/")
+    region = credentials.get("region")
+    return BarmanStore(
+        bucket=path.netloc,
+        prefix=f"{folder}/{server_name}/" if folder else f"{server_name}/",
+        endpoint_url=configuration.get("endpointURL"),
+        region=_secret_value(kube, namespace, region) if region else None,
+        access_key=_secret_value(kube, namespace, credentials["accessKeyId"]),
+        secret_key=_secret_value(kube, namespace, credentials["secretAccessKey"]),
+    )
+
+
+def configuration_of(cluster: Object, object_store: Object | None) -> Mapping[str, Any]:
+    """The Barman configuration a cluster uses: the ObjectStore's, or its own in-tree one."""
+    if object_store is not None:
+        return dict(at(object_store, "spec", "configuration", default={}))
+    return dict(at(cluster, "spec", "backup", "barmanObjectStore", default={}))
+
+
+def _secret_value(kube: Kube, namespace: str, reference: Mapping[str, str]) -> str:
+    import base64
+
+    secret = kube.get(SECRET, reference["name"], namespace)
+    value = at(secret, "data", reference["key"])
+    if value is None:
+        raise StoreUnreadable(
+            f"Secret {namespace}/{objects.name(secret)} has no key {reference['key']!r}; "
+            f"it has {', '.join(sorted(secret.get('data') or {})) or 'none'}"
+        )
+    return base64.b64decode(value).decode()

@@ -1,0 +1,92 @@
+"""The cause of a failure from the logs of CloudNativePG's pods, which say it where the objects' status does not.
+
+A failed Backup's status says only "exit status 1"; a failed recovery shows in the Cluster after eleven minutes. The containers log one JSON
+object a line, PostgreSQL's own messages among them as `record`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from gsv_ops.kube.errors import KubeError
+from gsv_ops.kube.objects import at, parse_time
+from gsv_ops.kube.protocol import Kube, Object
+
+MOST_LINES = 2000
+LONGEST = 400
+_ERROR_LINE = re.compile(r"\b(ERROR|FATAL|PANIC)\b:?\s*(?P<text>.*)")
+_FROM_CONNECTION_STRING = re.compile(r"password=\S+", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a container's log: when, how severe (info, error, LOG, FATAL ...), what it says, and the plain fields beside it."""
+
+    at: datetime | None
+    severity: str
+    text: str
+    fields: dict[str, object]
+
+
+def lines(log: str) -> Iterator[Line]:
+    """Every line of a log; a line that is not JSON is its own text."""
+    for raw in log.splitlines():
+        try:
+            body = json.loads(raw)
+        except json.JSONDecodeError:
+            body = None
+        if not isinstance(body, dict):
+            yield Line(None, "", raw, {})
+            continue
+        moment = _time(str(body.get("ts", "")))
+        record = body.get("record")
+        if isinstance(record, dict):
+            yield Line(moment, str(record.get("error_severity", "")), str(record.get("message", "")), record)
+        else:
+            text = str(body.get("msg", ""))
+            yield Line(moment, str(body.get("level", "")), f"{text}: {body['error']}" if body.get("error") else text, body)
+
+
+def complaints(log: str, since: datetime | None = None) -> list[str]:
+    """What went wrong, oldest first and each once: errors, PostgreSQL's FATAL and above, and tools' own ERROR lines."""
+    found: dict[str, None] = {}
+    for line in lines(log):
+        if since is not None and (line.at is None or line.at < since):
+            continue
+        told = _ERROR_LINE.search(line.text) if line.severity in ("", "info") else None
+        if line.severity in ("error", "FATAL", "PANIC", "ERROR") or told:
+            found[_clean(told["text"] if told else line.text)] = None
+    return [text for text in found if text]
+
+
+def containers(pod: Object) -> list[str]:
+    """The pod's containers, sidecars among them (CloudNativePG runs the plugin as a restartable init container)."""
+    init = [c["name"] for c in at(pod, "spec", "initContainers", default=[]) or []]
+    return [*init, *(c["name"] for c in at(pod, "spec", "containers", default=[]))]
+
+
+def read(kube: Kube, namespace: str, pod: Object) -> dict[str, str]:
+    """The newest lines of every container of the pod; one that has no log yet is left out."""
+    found = {}
+    for container in containers(pod):
+        try:
+            found[container] = kube.logs(namespace, pod["metadata"]["name"], container, tail=MOST_LINES)
+        except KubeError:
+            continue  # not started yet, or gone: what it said is then unknown, never taken as "nothing wrong"
+    return found
+
+
+def _time(text: str) -> datetime | None:
+    try:
+        return parse_time(text)
+    except ValueError:
+        return None
+
+
+def _clean(text: str) -> str:
+    text = _FROM_CONNECTION_STRING.sub("password=...", " ".join(text.split()))
+    return text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."
