@@ -75,7 +75,7 @@ select 1 + mod(i, %(organisations)s), i * 1.0001, (array[0, 7, 19])[1 + mod(i, 3
 from generate_series(1, %(invoice_lines)s) i;
 
 insert into registry.artifacts
-select i, (select string_agg(digest(i || ' ' || j, 'sha512'), '' order by j) from generate_series(1, 16 + mod(i, 200)) j), repeat('note ' || i || ' ', 400)
+select i, (select string_agg(digest(i || ' ' || j, 'sha512'), '' order by j) from generate_series(1, 50 + mod(i, 200)) j), repeat('note ' || i || ' ', 400)
 from generate_series(1, %(artifacts)s) i;
 
 insert into registry.model_cards
