@@ -10,7 +10,9 @@ The row's text is unambiguous: NULL, '' and 'NULL' differ, and values are quoted
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
+import psycopg
 from psycopg import sql
 
 from gsv_ops.database.session import Connection, DatabaseError, Forbidden, QueryFailed, TimedOut, import_snapshot, meaning
@@ -28,6 +30,8 @@ RELATIONS = """
      where c.relkind in ('r', 'p', 'm', 'f') and c.oid >= %s order by 1
 """
 SIZES = "select oid, coalesce(pg_table_size(oid), 0) from unnest(%s::oid[]) oid"
+
+ESTIMATED_SIZES = "select oid, greatest(relpages, 0) * current_setting('block_size')::bigint from pg_class where oid = any(%s::oid[])"
 
 # ROW(...) and not the row type's own name: a cast to text that a user defined for the type is then never called, and a column with the
 # alias's name does not stand in for the row. OFFSET 0 keeps the planner from writing the row out twice, once per hash. The collation is
@@ -97,11 +101,20 @@ class Unread(Exception):
 def list_relations(connection: Connection) -> list[Relation]:
     """Every table, partition, materialised view and foreign table that the transaction sees, the compared ones with their size."""
     with meaning("listing the tables"):
-        relations = [Relation(*row[:8], columns=tuple(row[8])) for row in connection.execute(RELATIONS, [FIRST_OF_USERS])]
+        relations = [Relation(*(*row[:8], tuple(row[8]))) for row in connection.execute(RELATIONS, [FIRST_OF_USERS])]
     with meaning("measuring the tables"):
         compared = [relation.oid for relation in relations if relation.not_compared is None]
-        sizes: dict[int, int] = dict(connection.execute(SIZES, [compared]).fetchall())
+        sizes: dict[int, int] = dict(_measure(connection, compared))
     return [replace(relation, bytes=sizes.get(relation.oid, 0)) for relation in relations]
+
+
+def _measure(connection: Connection, oids: list[int]) -> list[tuple[Any, ...]]:
+    try:
+        with connection.transaction():
+            return connection.execute(SIZES, [oids]).fetchall()
+    except psycopg.errors.LockNotAvailable:
+        # Somebody holds one of them exclusively. Reading it will wait again, and name it; here the planner's own figures do.
+        return connection.execute(ESTIMATED_SIZES, [oids]).fetchall()
 
 
 def read_table(connection: Connection, snapshot: str, relation: Relation, timeout: str) -> TableDigest:

@@ -43,7 +43,18 @@ from gsv_ops.database.sequences import (
     state,
     went_backward,
 )
-from gsv_ops.database.session import Connection, DatabaseError, Endpoint, connect, import_snapshot, meaning, milliseconds
+from gsv_ops.database.session import (
+    Connection,
+    DatabaseError,
+    Endpoint,
+    Forbidden,
+    QueryFailed,
+    TimedOut,
+    connect,
+    import_snapshot,
+    meaning,
+    milliseconds,
+)
 
 __all__ = ["Fingerprint", "Inconclusive", "Limits", "Omission", "take", "take_at_consistent_point"]
 
@@ -81,7 +92,10 @@ def take_at_consistent_point(endpoint: Endpoint, *, run_key: str, limits: Limits
     clock = _Clock(limits)
     # Read first: a sequence shows where it stands now, so only what it shows before the point is certain to be restored.
     with clock.connect(endpoint) as connection:
-        first = {s.name: read_position(connection, s) for s in list_sequences(connection) if s.not_compared is None}
+        first: dict[str, Position] = {}
+        for sequence in (each for each in list_sequences(connection) if each.not_compared is None):
+            with suppress(Forbidden, QueryFailed, TimedOut):  # it is read again later, and unread if that fails too
+                first[sequence.name] = read_position(connection, sequence)
     with consistent_point(
         endpoint, run_key=run_key, wait_seconds=min(limits.slot_seconds, clock.left()), hold_seconds=limits.total_seconds + GRACE_SECONDS
     ) as point:
@@ -119,6 +133,9 @@ class _Clock:
 
     def elapsed(self) -> float:
         return time.monotonic() - self._began
+
+    def over(self) -> bool:
+        return self.elapsed() >= self._limits.total_seconds
 
     def left(self) -> float:
         left = self._limits.total_seconds - self.elapsed()
@@ -212,7 +229,7 @@ def _read_tables(
     def work() -> None:
         with clock.connect(endpoint) as connection:
             readers.append(connection)
-            while not stop.is_set():
+            while not stop.is_set() and not clock.over():
                 try:
                     relation = waiting.get_nowait()
                 except queue.Empty:
@@ -234,6 +251,8 @@ def _read_tables(
                 with suppress(psycopg.Error):
                     connection.cancel_safe(timeout=GRACE_SECONDS)
             raise
+    if clock.over():
+        raise Inconclusive(f"only {len(tables)} of {len(compared)} tables could be read within {limits.total_seconds:g} s")
     return tables, unread
 
 

@@ -93,9 +93,9 @@ def archiver_status(connection: Connection) -> ArchiverStatus:
         row = connection.execute(STATUS).fetchone()
     if row is None:
         raise QueryFailed("pg_stat_archiver is empty", None)
-    *fields, checkpoint_timeline, current = row
+    *_, checkpoint_timeline, current = row
     timeline = checkpoint_timeline if current is None else parse_wal_name(str(current)).timeline
-    return ArchiverStatus(*fields, timeline=timeline, current_segment=current)
+    return ArchiverStatus(*(*row[:-2], timeline, current))
 
 
 def _missing_grants(connection: Connection) -> str:

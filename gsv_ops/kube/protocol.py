@@ -1,7 +1,7 @@
 """How gsv_ops speaks to Kubernetes: about ten verbs over plain dictionaries.
 
-Everything above this room takes a `Kube` and never a client library, so that the same code runs against the real API server and,
-in tests, against whatever passes the same contract suite. Bodies are the API's own JSON as dictionaries; `kube/objects.py` has the accessors.
+Everything above this room takes a `Kube` and never a client library, so that the same code runs against the real API server and, in tests,
+against whatever passes the same contract suite. Bodies are the API's own JSON as dictionaries; `kube/objects.py` has the accessors.
 """
 
 from __future__ import annotations
@@ -96,7 +96,10 @@ class Kube(Protocol):
         subresource: str = "",
         dry_run: bool = False,
     ) -> Object:
-        """The object after the patch. Put metadata.uid and resourceVersion into a merge patch to make it conditional: Conflict (409) if they moved."""
+        """The object after the patch.
+
+        Put metadata.uid and resourceVersion into a merge patch to make it conditional: Conflict (409) if they moved.
+        """
         ...
 
     def delete(

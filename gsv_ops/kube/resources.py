@@ -7,6 +7,8 @@ from gsv_ops.kube.protocol import Resource
 NAMESPACE = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
 NODE = Resource("", "v1", "nodes", "Node", namespaced=False)
 POD = Resource("", "v1", "pods", "Pod")
+ROLE = Resource("rbac.authorization.k8s.io", "v1", "roles", "Role")
+ROLE_BINDING = Resource("rbac.authorization.k8s.io", "v1", "rolebindings", "RoleBinding")
 SERVICE = Resource("", "v1", "services", "Service")
 SECRET = Resource("", "v1", "secrets", "Secret")
 EVENT = Resource("", "v1", "events", "Event")
@@ -16,6 +18,7 @@ RESOURCE_QUOTA = Resource("", "v1", "resourcequotas", "ResourceQuota")
 JOB = Resource("batch", "v1", "jobs", "Job")
 NETWORK_POLICY = Resource("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy")
 STORAGE_CLASS = Resource("storage.k8s.io", "v1", "storageclasses", "StorageClass", namespaced=False)
+ENDPOINT_SLICE = Resource("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice")
 LEASE = Resource("coordination.k8s.io", "v1", "leases", "Lease")
 
 POSTGRES_CLUSTER = Resource("postgresql.cnpg.io", "v1", "clusters", "Cluster")
@@ -26,6 +29,8 @@ ALL: tuple[Resource, ...] = (
     NAMESPACE,
     NODE,
     POD,
+    ROLE,
+    ROLE_BINDING,
     SERVICE,
     SECRET,
     EVENT,
@@ -35,6 +40,7 @@ ALL: tuple[Resource, ...] = (
     JOB,
     NETWORK_POLICY,
     STORAGE_CLASS,
+    ENDPOINT_SLICE,
     LEASE,
     POSTGRES_CLUSTER,
     POSTGRES_BACKUP,

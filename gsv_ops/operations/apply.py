@@ -6,13 +6,15 @@ Two runs, or a run and a human, cannot harm each other: whoever comes second fin
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from gsv_ops.kube import errors, resources
 from gsv_ops.kube.protocol import Object, Resource
 from gsv_ops.operations.journal import Journal
 from gsv_ops.operations.operation import Desk, OperationFailed
-from gsv_ops.operations.plan import Action, Plan, Target
+from gsv_ops.operations.plan import Action, Plan, Target, named
 
 ROOT_RUN_LABEL = "gsv-ops/run"
 OPERATION_LABEL = "gsv-ops/operation"
@@ -36,10 +38,18 @@ def apply_plan(desk: Desk, plan: Plan, journal: Journal) -> Mapping[str, Any]:
     return {}
 
 
-def create(desk: Desk, action: Action, journal: Journal) -> Object:
-    """Make the object, or adopt the one this root run made before. Raises ClusterMovedOn if the name is another's."""
+def create(desk: Desk, action: Action, journal: Journal, lifetime: timedelta | None = None) -> Object:
+    """Make the object, or adopt the one this root run made before. Raises ClusterMovedOn if the name is another's.
+
+    `lifetime`: the object is scratch; it says when the sweeper may remove it.
+    """
     target = action.target.for_run(desk.run_id)
-    body = marked(action.body or {}, target, journal)
+    body = marked(_for_run(action.body or {}, desk.run_id), target, journal)
+    if lifetime is not None:
+        body["metadata"]["annotations"] = {
+            **body["metadata"].get("annotations", {}),
+            EXPIRES_ANNOTATION: (desk.now() + lifetime).isoformat(),
+        }
     resource = resources.of(body)
     found = find(desk, resource, target)
     if found is None:
@@ -132,6 +142,38 @@ def is_ours(found: Object, journal: Journal) -> bool:
     return bool(labels.get(ROOT_RUN_LABEL) == journal.root_run_id)
 
 
+def release_made(desk: Desk, journal: Journal, seconds: float) -> list[str]:
+    """Take down what the journal says was made, newest first, and wait until it is gone; returns what is still there after `seconds`.
+
+    Only objects that carry this run's label are touched: whatever else stands under such a name is not ours.
+    """
+    deadline = desk.monotonic() + seconds
+    left = []
+    for target in reversed(journal.targets()):
+        resource = _resource(target)
+        found = find(desk, resource, target)
+        if found is None or not is_ours(found, journal):
+            continue
+        uid = found["metadata"]["uid"]
+        try:
+            desk.kube.delete(resource, target.name, target.namespace or None, uid=uid, propagation="Foreground")
+            desk.kube.wait(
+                resource,
+                target.name,
+                target.namespace or None,
+                partial(_is_gone, uid),
+                timeout=max(1.0, deadline - desk.monotonic()),
+                what=f"{target} to be gone",
+            )
+        except errors.NotFound:
+            pass
+        except errors.WaitTimeout as problem:
+            left.append(f"{target}: {problem}")
+            continue
+        desk.log(f"{target} is gone")
+    return left
+
+
 def guard_value(found: Object, path: str) -> Any:
     """The value at a guard's path (`status.phase`, `metadata.labels.app`); None where there is none."""
     value: Any = found
@@ -151,6 +193,20 @@ def _check_guard(action: Action, found: Object, journal: Journal) -> None:
     if moved:
         journal.outcome(action.verb, action.target, "failed", "; ".join(moved))
         raise ClusterMovedOn(f"{action.target} is no longer what the plan relied on ({'; '.join(moved)}); it was left alone. Plan again.")
+
+
+def _is_gone(uid: str, body: Object | None) -> bool | None:
+    return True if body is None or body["metadata"]["uid"] != uid else None
+
+
+def _for_run(value: Any, run_id: str) -> Any:
+    if isinstance(value, str):
+        return named(value, run_id)
+    if isinstance(value, Mapping):
+        return {named(key, run_id): _for_run(item, run_id) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_for_run(item, run_id) for item in value]
+    return value
 
 
 def _resource(target: Target) -> Resource:

@@ -46,7 +46,7 @@ def operation_job(operation: AnyOperation) -> dg.JobDefinition:
 
     @dg.graph(name=operation.name, description=operation.description)
     def graph() -> None:
-        verify(apply(plan()))
+        verify.alias("verify")(apply.alias("apply")(plan.alias("plan")()))
 
     mapping = _mapping(operation, {"mode": _MODE, "plan_id": _PLAN_ID}, of_job=True)
     return graph.to_job(name=operation.name, description=operation.description, config=mapping, tags=_tags(operation))
@@ -72,7 +72,7 @@ def operation_asset(
     outs = {"result": dg.GraphOut(), **{check.get_python_identifier(): dg.GraphOut() for check in checks}}
 
     def body(**after: Any) -> Any:
-        out = verify(apply(plan(**after)))
+        out = verify.alias("verify")(apply.alias("apply")(plan.alias("plan")(**after)))
         return {name: getattr(out, name) for name in outs} if checks else out
 
     graph = dg.graph(
@@ -109,7 +109,7 @@ def _plan_only(operation: AnyOperation, name: str, link: ApplyLink) -> dg.JobDef
 
     @dg.graph(name=name, description=description)
     def graph() -> None:
-        plan()
+        plan.alias("plan")()
 
     mapping = _mapping(operation, {}, of_job=True, names=("plan",), mode="plan")
     return graph.to_job(name=name, description=description, config=mapping, tags=_tags(operation))
@@ -117,7 +117,7 @@ def _plan_only(operation: AnyOperation, name: str, link: ApplyLink) -> dg.JobDef
 
 def _plan_op(operation: AnyOperation, plan_job: str, link: ApplyLink, after: int = 0) -> dg.OpDefinition:
     @dg.op(
-        name="plan",
+        name=f"{operation.name}_plan",
         description="Look at the cluster and work out what would be done. Changes nothing.",
         config_schema=_STEP_CONFIG,
         ins={f"after_{i}": dg.In(dg.Nothing) for i in range(after)},
@@ -132,7 +132,7 @@ def _plan_op(operation: AnyOperation, plan_job: str, link: ApplyLink, after: int
 
 def _apply_op(operation: AnyOperation, plan_job: str) -> dg.OpDefinition:
     @dg.op(
-        name="apply",
+        name=f"{operation.name}_apply",
         description="Carry out the plan as it was shown, each write guarded.",
         config_schema=_STEP_CONFIG,
         ins={"plan": dg.In(dg.Any, input_manager_key="plan_store")},
@@ -152,7 +152,7 @@ def _verify_op(operation: AnyOperation, key: dg.AssetKey | None = None, checks: 
     outs |= {check.get_python_identifier(): dg.Out(dg.Nothing, is_required=False) for check in checks}
 
     @dg.op(
-        name="verify",
+        name=f"{operation.name}_verify",
         description="Ask the cluster whether it is really so.",
         ins={"applied": dg.In(dg.Any, input_manager_key="plan_store")},
         out=outs,
@@ -187,12 +187,18 @@ def _mapping(
                 f"{'.'.join(map(str, e['loc'])) or operation.name}: {e['msg']}"
                 for e in problem.errors(include_url=False, include_input=False)
             ]
-            raise dg.DagsterInvalidConfigError(f"{operation.name} was not launched. " + "; ".join(lines), [], dict(values)) from None
+            raise _not_launched(operation, lines, values) from None
         config = {"mode": chosen_mode, "plan_id": plan_id, "params": params.model_dump(mode="json")}
         steps_config = {name: {"config": config} for name in names}
         return {"ops": steps_config} if of_job else steps_config
 
     return dg.ConfigMapping(config_fn=to_steps, config_schema=schema.to_config_schema())
+
+
+def _not_launched(operation: AnyOperation, problems: Sequence[str], values: Mapping[str, Any]) -> Exception:
+    # of all exceptions only this one is shown in the launchpad with its message, and makes no run
+    refusal: Callable[..., Exception] = dg.DagsterInvalidConfigError
+    return refusal(f"{operation.name} was not launched. " + "; ".join(problems), [], dict(values))
 
 
 def _with_arguments(body: Callable[..., Any], names: Sequence[str]) -> Callable[..., Any]:

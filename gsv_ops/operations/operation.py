@@ -98,12 +98,16 @@ class Check:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether it is really so. Only `good` counts; `reason` is one sentence that an operator can act on."""
+    """Whether it is really so. Only `good` counts; `reason` is one sentence that an operator can act on.
+
+    `word` is what the operation itself calls it, where it has a better one (proven, failed).
+    """
 
     status: Literal["good", "bad", "inconclusive"]
     reason: str
     facts: Mapping[str, Fact] = field(default_factory=dict)
     checks: Sequence[Check] = ()
+    word: str = ""
 
 
 P = TypeVar("P", bound=Params)

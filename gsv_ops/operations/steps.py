@@ -118,11 +118,12 @@ def verify_step(
     with explained(context, operation, plan, journal):
         desk = desk_of(context, factory)
         verdict = operation.verify(desk, plan, body["results"])
+    word = verdict.word or verdict.status
     where = write_evidence(
-        context, desk.records, operation.name, plan, journal, verdict={"status": verdict.status, "reason": verdict.reason}
+        context, desk.records, operation.name, plan, journal, verdict={"status": verdict.status, "word": word, "reason": verdict.reason}
     )
     facts = {
-        "verdict": dg.MetadataValue.text(verdict.status),
+        "verdict": dg.MetadataValue.text(word),
         "reason": dg.MetadataValue.text(verdict.reason),
         **report.metadata(verdict.facts),
         "plan": dg.MetadataValue.text(plan.id),
@@ -131,14 +132,14 @@ def verify_step(
         "evidence": dg.MetadataValue.path(where),
     }
     checks = [report.check_result(check, key) for check in verdict.checks] if key else []
-    context.log.info(f"{operation.name}: {verdict.status}: {verdict.reason}")
+    context.log.info(f"{operation.name}: {word}: {verdict.reason}")
     if verdict.status == "good":
         yield dg.MaterializeResult(asset_key=key, metadata=facts, check_results=checks) if key else dg.Output(None, metadata=facts)
         return
     yield from checks
     problem = OperationFailed(verdict.reason)
     raise dg.Failure(
-        f"{verdict.status}: {verdict.reason}\n{four_lines(plan, journal, problem, operation.rerun)}", metadata=facts, allow_retries=False
+        f"{word}: {verdict.reason}\n{four_lines(plan, journal, problem, operation.rerun)}", metadata=facts, allow_retries=False
     )
 
 

@@ -84,6 +84,7 @@ class Database(_Model):
     cluster: str
     database: str
     login_secret: str
+    operator_namespace: str
     backup: BackupLimits
     fingerprint: FingerprintLimits
     proof: ProofLimits

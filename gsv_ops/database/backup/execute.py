@@ -103,6 +103,11 @@ def endpoint_of(desk: Desk, database: Database, cluster: Object) -> Iterator[End
         yield endpoint
 
 
+def fingerprint_record(database: Database, backup: Object) -> str:
+    """The name of the record that holds a Backup's fingerprint, or why there is none."""
+    return f"{FINGERPRINTS}/{database.namespace}-{database.cluster}/{objects.uid(backup)}"
+
+
 def _wait(desk: Desk, database: Database, name: str, while_in: tuple[str, ...], seconds: float, what: str) -> Object:
     told: list[str] = []
 
@@ -132,14 +137,16 @@ def _fingerprint(desk: Desk, database: Database, endpoint: Endpoint, journal: Jo
         bytes=database.fingerprint.budget_bytes,
         connections=database.fingerprint.connections,
     )
+    record = fingerprint_record(database, backup)
+    about = {"backup": objects.name(backup), "backup_id": backup["status"]["backupId"]}
     try:
         taken = fingerprint.take_at_consistent_point(endpoint, run_key=journal.root_run_id, limits=limits)
     except Inconclusive as problem:
         desk.log(f"no fingerprint: {problem}")
+        desk.records.write(record, {**about, "fingerprint": None, "problem": str(problem)})
         return {"record": "", "problem": str(problem)}
     body = taken.to_json()
-    record = f"{FINGERPRINTS}/{database.namespace}-{database.cluster}/{objects.uid(backup)}"
-    desk.records.write(record, {"backup": objects.name(backup), "backup_id": backup["status"]["backupId"], "fingerprint": body})
+    desk.records.write(record, {**about, "fingerprint": body, "problem": ""})
     desk.log(f"fingerprint at {body['lsn']}: {taken.rows} rows in {len(taken.tables)} tables, {taken.seconds:.1f} s")
     unread = "; ".join(f"{o.object}: {o.reason}" for o in taken.unread)
     return {

@@ -8,8 +8,8 @@ from gsv_ops.database.backup.verify import verify
 from gsv_ops.operations.operation import Operation
 
 DESCRIPTION = """
-Takes a base backup of the database by the method its live cluster is set up for, waits until the WAL to its end is really in the object store,
-and fingerprints every row at one WAL position right after it, so that `prove_backup` can compare a restore row for row.
+Takes a base backup of the database by the method its live cluster is set up for, waits until the WAL to its end is really in the
+object store, and fingerprints every row at one WAL position right after it, so that `prove_backup` can compare a restore row for row.
 
 **When to run:** before anything risky; nightly by schedule.
 **What it changes:** creates one `Backup` object and switches the WAL. Nothing is deleted.

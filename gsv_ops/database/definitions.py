@@ -1,0 +1,16 @@
+"""What the database room brings to Dagster."""
+
+import dagster as dg
+
+from gsv_ops.database.assets import BACKUP, PROOF
+from gsv_ops.database.jobs import SWEEP
+from gsv_ops.database.schedules import schedules
+
+
+def definitions() -> dg.Definitions:
+    """The room's assets, jobs and schedules; resources come from gsv_ops/definitions.py."""
+    return dg.Definitions(
+        assets=[BACKUP.asset, PROOF.asset],
+        jobs=[BACKUP.job, BACKUP.plan_job, PROOF.job, PROOF.plan_job, SWEEP],
+        schedules=schedules(),
+    )

@@ -1,0 +1,162 @@
+"""Restores the backup into a scratch cluster, reads every row there, compares, and takes everything down again.
+
+A restore that fails is a result, not an error: it is what the proof was made to find out. Errors are only what kept it from finding out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from gsv_ops.database import fingerprint, source
+from gsv_ops.database.backup.execute import endpoint_of
+from gsv_ops.database.backup.plan import database_of
+from gsv_ops.database.compare import Comparison, compare
+from gsv_ops.database.consistent_point import Inconclusive
+from gsv_ops.database.proof import recovery
+from gsv_ops.database.record import Fingerprint
+from gsv_ops.database.session import DatabaseError
+from gsv_ops.kube import errors, objects
+from gsv_ops.kube.protocol import Object
+from gsv_ops.kube.resources import PERSISTENT_VOLUME_CLAIM, POSTGRES_CLUSTER
+from gsv_ops.operations import apply
+from gsv_ops.operations.journal import Journal
+from gsv_ops.operations.operation import Desk, OperationFailed
+from gsv_ops.operations.plan import Plan
+from gsv_ops.platform.spec import Database
+
+LABEL_FILE = "/var/lib/postgresql/data/pgdata/backup_label.old"
+CONTAINER = "postgres"
+MOST_SHOWN = 50
+PVC_POLL_SECONDS = 1.0
+
+
+def execute(desk: Desk, plan: Plan, journal: Journal) -> Mapping[str, Any]:
+    """The outcome (proven, failed, inconclusive), the reason, the comparison, and how long each part took."""
+    database = database_of(desk.spec, plan.params)
+    record = desk.records.read(plan.facts["fingerprint"])
+    if record is None or record.get("fingerprint") is None:
+        raise OperationFailed(f"the fingerprint record {desk.records.path(plan.facts['fingerprint'])} is gone; nothing was changed")
+    was = Fingerprint.from_json(record["fingerprint"])
+    lifetime = timedelta(seconds=database.proof.lifetime_seconds)
+    policy, cluster = plan.actions
+    apply.create(desk, policy, journal, lifetime)
+    made = apply.create(desk, cluster, journal, lifetime)
+    name = objects.name(made)
+    desk.log(f"Cluster {database.namespace}/{name}: restoring Backup {plan.facts['backup']} to just before {plan.facts['target LSN']}")
+    logs = recovery.Logs()
+    try:
+        recovered = recovery.wait(
+            desk,
+            database.namespace,
+            name,
+            seconds=database.proof.recovery_seconds,
+            failed_attempts=database.proof.failed_attempts,
+            logs=logs,
+        )
+    except recovery.RecoveryFailed as problem:
+        return {"outcome": "failed", "reason": str(problem), "timings": {}}
+    except recovery.RecoveryOverdue as problem:
+        return {"outcome": "inconclusive", "reason": str(problem), "timings": {}}
+    timings = dict(recovered.seconds)
+    desk.log(f"{name} is ready: " + ", ".join(f"{part} {seconds} s" for part, seconds in timings.items()))
+    wrong_base = _wrong_base(desk, database, recovered.cluster, plan)
+    begun = desk.monotonic()
+    try:
+        now = _read(desk, database, recovered.cluster)
+    except Inconclusive as problem:
+        return {"outcome": "inconclusive", "reason": f"the restored database could not be read whole: {problem}", "timings": timings}
+    timings["verification"] = round(desk.monotonic() - begun, 1)
+    desk.records.write(f"{plan.facts['fingerprint']}-restored-{journal.root_run_id}", {"cluster": name, "fingerprint": now.to_json()})
+    result = compare(was, now)
+    return {**_outcome(result, was, now, wrong_base), "timings": timings, **_shown(result, was, now)}
+
+
+def release(desk: Desk, journal: Journal) -> None:
+    """Take down the scratch cluster, its volumes and its NetworkPolicy. Raises OperationFailed naming what is left at the deadline."""
+    if journal.released or not journal.entries:
+        return
+    seconds = max(database.proof.release_seconds for database in desk.spec.databases.values())
+    deadline = desk.monotonic() + seconds
+    left = apply.release_made(desk, journal, seconds)
+    for target in journal.targets():
+        if target.kind == POSTGRES_CLUSTER.kind:
+            left += _volumes_left(desk, target.namespace, target.name, deadline)
+    if left:
+        raise OperationFailed(
+            f"not everything of the scratch cluster is gone after {seconds} s: {'; '.join(left)}. It expires and the sweeper removes it.",
+            "launch sweep_scratch_clusters",
+        )
+    journal.release()
+
+
+def _volumes_left(desk: Desk, namespace: str, name: str, deadline: float) -> list[str]:
+    while claims := desk.kube.list(PERSISTENT_VOLUME_CLAIM, namespace, labels=f"{source.CLUSTER_LABEL}={name}", metadata_only=True):
+        if desk.monotonic() > deadline:
+            return [f"PersistentVolumeClaim {namespace}/{objects.name(claim)}" for claim in claims]
+        desk.sleep(PVC_POLL_SECONDS)
+    return []
+
+
+def _wrong_base(desk: Desk, database: Database, cluster: Object, plan: Plan) -> str:
+    """Why the restore did not start from the base backup it should have; empty if it did. PostgreSQL keeps the label it started from."""
+    pod = source.primary(cluster)
+    try:
+        found = desk.kube.exec(database.namespace, pod, CONTAINER, ["cat", LABEL_FILE], timeout=30)
+    except errors.KubeError as problem:
+        return f"which base backup was used could not be read: {problem}"
+    expected = f"START WAL LOCATION: {plan.facts['begin LSN']} (file {plan.facts['begin WAL']})"
+    if found.code != 0:
+        return f"which base backup was used could not be read from {LABEL_FILE}: {found.stderr.strip()[:200]}"
+    first = found.stdout.splitlines()[0] if found.stdout else "an empty file"
+    return "" if first == expected else f"the restore started from another base backup: {first}, expected {expected}"
+
+
+def _read(desk: Desk, database: Database, cluster: Object) -> Fingerprint:
+    limits = fingerprint.Limits(
+        total_seconds=database.fingerprint.total_seconds,
+        bytes=database.fingerprint.budget_bytes,
+        connections=database.fingerprint.connections,
+    )
+    scratch = database.model_copy(update={"cluster": objects.name(cluster)})
+    with endpoint_of(desk, scratch, cluster) as endpoint:
+        try:
+            return fingerprint.take(endpoint, limits=limits)
+        except Inconclusive:
+            raise
+        except DatabaseError as problem:
+            raise OperationFailed(f"reading the restored database: {problem}") from None
+
+
+def _outcome(result: Comparison, was: Fingerprint, now: Fingerprint, wrong_base: str) -> dict[str, Any]:
+    if wrong_base:
+        return {"outcome": "inconclusive" if "could not be read" in wrong_base else "failed", "reason": wrong_base}
+    if now.timeline <= was.timeline:
+        return {"outcome": "failed", "reason": f"the restored timeline is {now.timeline}, expected one after {was.timeline}"}
+    if result.verdict == "equal":
+        return {"outcome": "proven", "reason": f"{result.rows_equal} rows in {result.tables_equal} tables are equal"}
+    if result.verdict == "different":
+        told = "; ".join(str(difference) for difference in result.differences[:5])
+        return {"outcome": "failed", "reason": f"{len(result.differences)} differences: {told}"}
+    return {"outcome": "inconclusive", "reason": "; ".join(result.reasons)}
+
+
+def _shown(result: Comparison, was: Fingerprint, now: Fingerprint) -> dict[str, Any]:
+    return {
+        "rows": result.rows_equal,
+        "tables": result.tables_equal,
+        "differences": [
+            {
+                "table": difference.table,
+                "source rows": "none" if difference.source_rows is None else difference.source_rows,
+                "restored rows": "none" if difference.restored_rows is None else difference.restored_rows,
+                "what": difference.what,
+            }
+            for difference in result.differences[:MOST_SHOWN]
+        ],
+        "not_compared": [{"object": omission.object, "reason": omission.reason} for omission in result.not_compared],
+        "source_timeline": was.timeline,
+        "restored_timeline": now.timeline,
+        "system_identifier": now.system_identifier,
+    }

@@ -1,0 +1,31 @@
+"""prove_backup: a backup counts when a restore of it gave back the same rows."""
+
+from __future__ import annotations
+
+from gsv_ops.database.proof.execute import execute, release
+from gsv_ops.database.proof.plan import ProveBackup, observe, plan
+from gsv_ops.database.proof.verify import verify
+from gsv_ops.operations.operation import Operation
+
+DESCRIPTION = """
+Restores a backup into a scratch cluster of its own, to exactly the WAL position of its fingerprint, reads every row there and compares.
+The verdict is **proven**, **failed** or **inconclusive**; only proven materialises the asset.
+
+**When to run:** weekly by schedule, after every backup that something depends on, before an upgrade.
+**What it changes:** makes one Cluster and one NetworkPolicy beside the source and takes both down again, also when it fails or is
+cancelled. The source is only read. Nothing restored can call out, and nothing is archived.
+**How to undo:** nothing to undo; what a killed run leaves is removed by the next run and by `sweep_scratch_clusters`.
+"""
+
+PROVE_BACKUP = Operation(
+    name="prove_backup",
+    description=DESCRIPTION,
+    params=ProveBackup,
+    observe=observe,
+    plan=plan,
+    execute=execute,
+    verify=verify,
+    release=release,
+    rerun="yes; what this run made is taken down, and the source was only read.",
+    pool="database_proof",
+)

@@ -1,0 +1,204 @@
+"""What proving one backup would be: which backup, restored to which position, into what, and why it must not be tried now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pydantic import Field, field_validator
+
+from gsv_ops.database import source
+from gsv_ops.database.backup.execute import COMPLETED, fingerprint_record
+from gsv_ops.database.backup.plan import database_of, known_database
+from gsv_ops.database.barman_store import configuration_of
+from gsv_ops.database.proof import scratch
+from gsv_ops.kube import objects, resources
+from gsv_ops.kube.errors import NotFound
+from gsv_ops.kube.objects import at, parse_time
+from gsv_ops.kube.protocol import Object
+from gsv_ops.kube.quantity import bytes_of
+from gsv_ops.operations.operation import Desk, Params, PlanFrame
+from gsv_ops.operations.plan import RUN_NAME, Action, Kept, Plan, Refused, Target
+from gsv_ops.platform.spec import Database, PlatformSpec
+
+
+class ProveBackup(Params):
+    """What an operator may choose of a proof."""
+
+    database: str = Field(default="cmp_postgres", description="Which database of platform.yaml to prove a backup of.")
+    backup: str = Field(default="", description="The Backup object to prove, by name. Empty: the newest completed one.")
+
+    @field_validator("database")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        return known_database(value)
+
+
+@dataclass(frozen=True)
+class ProofSnapshot:
+    """What was seen. `records` has every completed Backup's fingerprint record by the Backup's uid, where there is one."""
+
+    cluster: Object
+    object_store: Object | None
+    backups: tuple[Object, ...]
+    records: Mapping[str, Mapping[str, Any]]
+    claims: tuple[Object, ...]
+    quotas: tuple[Object, ...]
+    api_servers: tuple[tuple[str, int], ...]
+
+
+def observe(desk: Desk, params: ProveBackup) -> ProofSnapshot:
+    """Read the source, its backups and what a scratch cluster needs. Raises NotFound and Forbidden."""
+    database = database_of(desk.spec, params.model_dump())
+    kube, namespace = desk.kube, database.namespace
+    kube.get(resources.NAMESPACE, namespace)
+    cluster = kube.get(resources.POSTGRES_CLUSTER, database.cluster, namespace)
+    archive = source.archive(cluster)
+    store = kube.get(resources.OBJECT_STORE, archive.object_store, namespace) if archive.object_store else None
+    backups = [b for b in kube.list(resources.POSTGRES_BACKUP, namespace) if at(b, "spec", "cluster", "name") == database.cluster]
+    if params.backup:
+        wanted = kube.get(resources.POSTGRES_BACKUP, params.backup, namespace)  # NotFound names the near matches
+        if at(wanted, "spec", "cluster", "name") != database.cluster:
+            raise NotFound(
+                f"Backup {params.backup} is of Cluster {at(wanted, 'spec', 'cluster', 'name')}, expected one of {database.cluster}"
+            )
+    records = {objects.uid(b): desk.records.read(fingerprint_record(database, b)) for b in backups}
+    return ProofSnapshot(
+        cluster,
+        store,
+        tuple(backups),
+        {uid: record for uid, record in records.items() if record is not None},
+        tuple(kube.list(resources.PERSISTENT_VOLUME_CLAIM, namespace, labels=f"{source.CLUSTER_LABEL}={database.cluster}")),
+        tuple(kube.list(resources.RESOURCE_QUOTA, namespace)),
+        _api_servers(desk),
+    )
+
+
+def plan(spec: PlatformSpec, snapshot: ProofSnapshot, params: ProveBackup, frame: PlanFrame, now: datetime) -> Plan:
+    """A scratch cluster behind a NetworkPolicy, both taken down again; the source is only read."""
+    database = database_of(spec, params.model_dump())
+    cluster = snapshot.cluster
+    here = _target(cluster)
+    refused = [Refused(here, reason) for reason in source.why_not_restorable_beside(cluster)]
+    archive = source.archive(cluster)
+    if not archive.usable:
+        refused.append(Refused(here, f"its backups are made by {archive.method}; no WAL position of one can be proven here"))
+    chosen, kept = choose(snapshot.backups, params.backup)
+    if chosen is None:
+        asked = f"Backup {params.backup} is not completed" if params.backup else "there is no completed Backup"
+        refused.append(Refused(here, f"{asked}; run backup_database first"))
+        return frame.plan(refused=tuple(refused), kept=kept, facts=_facts(cluster), seen=len(snapshot.backups))
+    record = snapshot.records.get(objects.uid(chosen))
+    taken = (record or {}).get("fingerprint")
+    if taken is None:
+        why = (record or {}).get("problem") or "it was not taken by backup_database of this desk"
+        refused.append(Refused(_target(chosen), f"inconclusive: there is no fingerprint to compare a restore with ({why})"))
+    sizes = _volume_sizes(cluster, snapshot.claims)
+    if taken is not None:
+        refused += [Refused(here, reason) for reason in why_no_room(cluster, taken, sizes, snapshot.quotas, database)]
+    if refused or taken is None:
+        return frame.plan(refused=tuple(refused), kept=kept, facts=_facts(cluster), seen=len(snapshot.backups))
+    name = f"{database.cluster}-proof-{RUN_NAME}"
+    target = scratch.target_of(chosen["status"]["backupId"], taken["lsn"], int(taken["timeline"]))
+    body = scratch.cluster(name, cluster, archive, target, sizes)
+    store_url = configuration_of(cluster, snapshot.object_store).get("endpointURL")
+    policy = scratch.network_policy(name, database.operator_namespace, snapshot.api_servers, store_url)
+    return frame.plan(
+        actions=(
+            Action(
+                "create",
+                _named(policy, database),
+                "only the operator may reach the scratch cluster, and nothing restored can call out",
+                body=policy,
+            ),
+            Action("create", _named(body, database), scratch.describe(body), body=body),
+        ),
+        kept=kept,
+        facts={
+            **_facts(cluster),
+            "backup": objects.name(chosen),
+            "backup uid": objects.uid(chosen),
+            "backup id": chosen["status"]["backupId"],
+            "begin WAL": chosen["status"]["beginWal"],
+            "begin LSN": chosen["status"]["beginLSN"],
+            "fingerprint": fingerprint_record(database, chosen),
+            "target LSN": taken["lsn"],
+            "target timeline": int(taken["timeline"]),
+            "system identifier": taken["system_identifier"],
+        },
+        seen=len(snapshot.backups),
+    )
+
+
+def choose(backups: tuple[Object, ...], name: str) -> tuple[Object | None, tuple[Kept, ...]]:
+    """The Backup to prove: the named one, else the newest completed one; and every other with the reason why not it."""
+    done = [b for b in backups if at(b, "status", "phase") == COMPLETED and at(b, "status", "stoppedAt") and at(b, "status", "backupId")]
+    named = [b for b in done if objects.name(b) == name] if name else done
+    chosen = max(named, key=lambda b: parse_time(b["status"]["stoppedAt"]), default=None)
+    kept = []
+    for backup in backups:
+        if backup is not chosen:
+            phase = at(backup, "status", "phase", default="no phase yet")
+            reason = ("another was named" if name else "a newer one is completed") if backup in done else f"it is {phase}, not completed"
+            kept.append(Kept(_target(backup), f"not proven in this run: {reason}"))
+    return chosen, tuple(kept)
+
+
+def why_no_room(
+    cluster: Object, taken: Mapping[str, Any], sizes: Mapping[str, str], quotas: tuple[Object, ...], database: Database
+) -> list[str]:
+    """Every reason why the scratch volume would not fit: the database with its margin, and the namespace's quota."""
+    reasons = []
+    margin = database.proof.storage_margin_percent
+    needed = sum(int(table["bytes"]) for table in taken["tables"].values()) * (100 + margin) // 100
+    has = bytes_of(sizes.get("storage") or at(cluster, "spec", "storage", "size"))
+    if needed > has:
+        reasons.append(
+            f"the database has {needed} bytes with a margin of {margin} %, the scratch volume only {has}; grow the source's storage"
+        )
+    for quota in quotas:
+        for key in ("requests.storage", "persistentvolumeclaims"):
+            hard, used = at(quota, "status", "hard", key), at(quota, "status", "used", key)
+            wanted = has if key == "requests.storage" else 1
+            if hard is not None and used is not None and bytes_of(hard) - bytes_of(used) < wanted:
+                reasons.append(f"ResourceQuota {objects.name(quota)} leaves no room: {key} {used} of {hard} used, {wanted} more needed")
+    return reasons
+
+
+def _api_servers(desk: Desk) -> tuple[tuple[str, int], ...]:
+    found = desk.kube.list(resources.ENDPOINT_SLICE, "default", labels="kubernetes.io/service-name=kubernetes")
+    return tuple(
+        sorted(
+            (address, int(port["port"]))
+            for piece in found
+            for endpoint in piece.get("endpoints") or []
+            for address in endpoint["addresses"]
+            for port in piece.get("ports") or []
+        )
+    )
+
+
+def _volume_sizes(cluster: Object, claims: tuple[Object, ...]) -> dict[str, str]:
+    roles = {"PG_DATA": "storage", "PG_WAL": "walStorage"}
+    sizes: dict[str, str] = {}
+    for claim in claims:
+        part = roles.get(objects.labels(claim).get("cnpg.io/pvcRole", ""))
+        asked = at(claim, "spec", "resources", "requests", "storage")
+        spec = at(cluster, "spec", part, "size") if part else None
+        if part and asked and spec and bytes_of(asked) > bytes_of(sizes.get(part, spec)):
+            sizes[part] = asked
+    return sizes
+
+
+def _facts(cluster: Object) -> dict[str, Any]:
+    return {key: value for key, value in source.facts(cluster).items() if key != "primary"}
+
+
+def _named(body: Mapping[str, Any], database: Database) -> Target:
+    return Target(body["apiVersion"], body["kind"], body["metadata"]["name"], database.namespace)
+
+
+def _target(body: Object) -> Target:
+    return Target(body["apiVersion"], body["kind"], objects.name(body), objects.namespace(body) or "", objects.uid(body))

@@ -1,0 +1,139 @@
+"""Watches a scratch cluster recover, and finds out early when it never will.
+
+CloudNativePG shows a failed recovery in the Cluster only after its Job's last retry, eleven minutes later. The Job's failed pods say it at
+once, and their logs say why; they are read while they exist, since the operator deletes a Job that has completed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from gsv_ops.database import pod_logs, source
+from gsv_ops.kube import objects
+from gsv_ops.kube.objects import at
+from gsv_ops.kube.protocol import Object
+from gsv_ops.kube.resources import EVENT, JOB, POD, POSTGRES_CLUSTER
+from gsv_ops.operations.operation import Desk, OperationFailed
+
+POLL_SECONDS = 2.0
+TELL_SECONDS = 20.0
+JOB_ROLE = "cnpg.io/jobRole"
+RECOVERY_ROLES = ("full-recovery", "snapshot-recovery")
+UNRECOVERABLE = "Cluster is unrecoverable and needs manual intervention"
+
+# What is said at the borders between the phases; the first two by the restoring tool, the others by PostgreSQL.
+FETCH_BEGINS = "Starting barman-cloud-restore"
+FETCH_ENDS = "Restore completed"
+REPLAY_ENDS = ("recovery stopping before", "recovery stopping after")
+MOST_CAUSES = 4
+
+
+class RecoveryFailed(OperationFailed):
+    """The backup could not be restored; the message has the cause from the recovery pods' logs."""
+
+
+class RecoveryOverdue(OperationFailed):
+    """The recovery neither ended nor failed within its time: nothing is proven."""
+
+
+@dataclass
+class Logs:
+    """What the recovery's containers have said so far, by pod and container; the last that could be read of each."""
+
+    by_container: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    def keep(self, pod: str, found: Mapping[str, str]) -> None:
+        """Remember what was read, unless less is left than was known."""
+        for container, log in found.items():
+            if len(log) >= len(self.by_container.get((pod, container), "")):
+                self.by_container[pod, container] = log
+
+    def causes(self) -> list[str]:
+        """What went wrong, oldest first, PostgreSQL's and the restoring tool's own words before the wrapper's."""
+        found = {c: None for log in self.by_container.values() for c in pod_logs.complaints(log)}
+        return list(found)
+
+    def moment(self, *texts: str) -> datetime | None:
+        """When one of the texts was said, the latest if it was said more than once (an attempt may have failed before)."""
+        said = [
+            line.at
+            for log in self.by_container.values()
+            for line in pod_logs.lines(log)
+            if line.at is not None and any(line.text.startswith(text) for text in texts)
+        ]
+        return max(said) if said else None
+
+
+@dataclass(frozen=True)
+class Recovered:
+    """A scratch cluster that accepts connections, and how long each part of getting there took, in seconds, as far as it is known."""
+
+    cluster: Object
+    seconds: Mapping[str, float]
+
+
+def wait(desk: Desk, namespace: str, name: str, *, seconds: float, failed_attempts: int, logs: Logs) -> Recovered:
+    """The cluster once it is ready. Raises RecoveryFailed as soon as the recovery failed, RecoveryOverdue after `seconds`."""
+    begun = told = desk.monotonic()
+    while True:
+        cluster = desk.kube.get(POSTGRES_CLUSTER, name, namespace)
+        pods = desk.kube.list(POD, namespace, labels=f"{source.CLUSTER_LABEL}={name}")
+        recovering = [pod for pod in pods if objects.labels(pod).get(JOB_ROLE) in RECOVERY_ROLES]
+        for pod in recovering:
+            logs.keep(objects.name(pod), pod_logs.read(desk.kube, namespace, pod))
+        if _ready(cluster):
+            return Recovered(cluster, timings(cluster, logs, desk.now()))
+        jobs = desk.kube.list(JOB, namespace, labels=f"{source.CLUSTER_LABEL}={name}")
+        failed = sum(int(at(job, "status", "failed", default=0) or 0) for job in jobs)
+        if failed >= failed_attempts or source.phase(cluster) == UNRECOVERABLE:
+            raise RecoveryFailed(_failure(cluster, failed, logs), f"kubectl describe clusters.postgresql.cnpg.io {name} -n {namespace}")
+        now = desk.monotonic()
+        if now - begun > seconds:
+            raise RecoveryOverdue(f"the recovery took longer than {seconds:.0f} s. {_where_it_stands(desk, namespace, cluster, pods)}")
+        if now - told >= TELL_SECONDS:
+            told = now
+            desk.log(f"recovering for {now - begun:.0f} s: {_where_it_stands(desk, namespace, cluster, pods)}")
+        desk.sleep(POLL_SECONDS)
+
+
+def timings(cluster: Object, logs: Logs, ready: datetime) -> dict[str, float]:
+    """Seconds of provisioning, fetch, replay and promotion, and of all together; a part whose borders were not seen is left out."""
+    created = objects.created(cluster)
+    borders = {
+        "provisioning": (created, logs.moment(FETCH_BEGINS)),
+        "fetch": (logs.moment(FETCH_BEGINS), logs.moment(FETCH_ENDS)),
+        "replay": (logs.moment(FETCH_ENDS), logs.moment(*REPLAY_ENDS)),
+        "promotion": (logs.moment(*REPLAY_ENDS), ready),
+        "recovery": (created, ready),
+    }
+    return {part: round((end - begin).total_seconds(), 1) for part, (begin, end) in borders.items() if begin and end and end >= begin}
+
+
+def _ready(cluster: Object) -> bool:
+    ready = objects.condition(cluster, "Ready")
+    return source.phase(cluster) == source.HEALTHY_PHASE and ready is not None and ready.status == "True" and bool(source.primary(cluster))
+
+
+def _failure(cluster: Object, failed: int, logs: Logs) -> str:
+    causes = logs.causes()
+    said = " | ".join(causes[-MOST_CAUSES:]) if causes else f"the recovery pods' logs could not be read; phase {source.phase(cluster)!r}"
+    return f"the restore failed ({failed} failed attempts): {said}"
+
+
+def _where_it_stands(desk: Desk, namespace: str, cluster: Object, pods: list[Object]) -> str:
+    parts = [f"Cluster {objects.name(cluster)} is in phase {source.phase(cluster)!r}"]
+    for pod in pods:
+        waiting = [
+            f"{status['name']}: {reason}"
+            for kind in ("initContainerStatuses", "containerStatuses")
+            for status in at(pod, "status", kind, default=[]) or []
+            if (reason := at(status, "state", "waiting", "reason"))
+        ]
+        parts.append(f"pod {objects.name(pod)} {at(pod, 'status', 'phase')}{' (' + ', '.join(waiting) + ')' if waiting else ''}")
+    if not pods:
+        parts.append("no pod yet")
+    events = desk.kube.list(EVENT, namespace, fields=f"type=Warning,involvedObject.name={objects.name(cluster)}")
+    parts += [f"event {event['reason']}: {event.get('message', '')[:200]}" for event in events[-2:]]
+    return "; ".join(parts)

@@ -1,0 +1,48 @@
+"""The verdict on a proof: proven, failed or inconclusive; and whether anything of it is left in the cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gsv_ops.database.backup.plan import database_of
+from gsv_ops.kube import objects
+from gsv_ops.kube.resources import POSTGRES_CLUSTER
+from gsv_ops.operations import apply
+from gsv_ops.operations.operation import Check, Desk, Fact, Table, Verdict
+from gsv_ops.operations.plan import Plan
+
+ROWS_CHECK = "restored_rows_are_equal"
+LEFT_CHECK = "nothing_is_left_of_the_proof"
+CHECKS = (ROWS_CHECK, LEFT_CHECK)
+
+
+def verify(desk: Desk, plan: Plan, results: Mapping[str, Any]) -> Verdict:
+    """The verdict on the restore that `results` describes."""
+    database = database_of(desk.spec, plan.params)
+    outcome, reason = results["outcome"], results["reason"]
+    labels = f"{apply.ROOT_RUN_LABEL}={desk.run_id}"
+    left = [objects.name(c) for c in desk.kube.list(POSTGRES_CLUSTER, database.namespace, labels=labels)]
+    rows, tables = int(results.get("rows", 0)), int(results.get("tables", 0))
+    if outcome == "proven" and not (rows and tables):
+        outcome, reason = "inconclusive", "nothing was compared, so nothing is proven"
+    checks = [
+        Check(ROWS_CHECK, outcome == "proven", reason, metadata={"rows": rows, "tables": tables}),
+        Check(LEFT_CHECK, not left, f"{', '.join(left)} still there" if left else "the scratch cluster is gone", "WARN"),
+    ]
+    facts: dict[str, Fact] = {
+        "backup": plan.facts["backup"],
+        "backup id": plan.facts["backup id"],
+        "target LSN": plan.facts["target LSN"],
+        "target timeline": plan.facts["target timeline"],
+        "rows": rows,
+        "tables": tables,
+    }
+    facts |= {f"{part} in seconds": float(seconds) for part, seconds in results["timings"].items()}
+    if "restored_timeline" in results:
+        facts |= {"restored timeline": results["restored_timeline"], "system identifier": results["system_identifier"]}
+    for title, key in (("differences", "differences"), ("not compared", "not_compared")):
+        if results.get(key):
+            facts[title] = Table([dict(row) for row in results[key]])
+    status = {"proven": "good", "failed": "bad"}.get(outcome, "inconclusive")
+    return Verdict(status, f"Backup {plan.facts['backup']}: {reason}", facts, checks, word=outcome)  # type: ignore[arg-type]

@@ -1,0 +1,19 @@
+"""Everything gsv_ops shows in Dagster: the rooms' definitions, merged. Loading it opens no connection and reads no kubeconfig."""
+
+import dagster as dg
+
+from gsv_ops.database.definitions import definitions as database
+from gsv_ops.kube.lazy import LazyKube
+from gsv_ops.operations.desk import DeskFactory
+from gsv_ops.operations.store import PlanStore
+
+_desk = DeskFactory(LazyKube())
+
+defs = dg.Definitions.merge(
+    database(),
+    dg.Definitions(
+        resources={"desk": _desk, "plan_store": PlanStore(_desk)},
+        # One process a run: a step is a few API calls, and a killed run is killed whole.
+        executor=dg.in_process_executor,
+    ),
+)
