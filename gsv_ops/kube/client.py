@@ -6,6 +6,7 @@ import secrets
 import string
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,6 +22,7 @@ PATCH_TYPES: Mapping[PatchType, str] = {
     "json": "application/json-patch+json",
     "strategic": "application/strategic-merge-patch+json",
 }
+APPLY = "application/apply-patch+yaml"  # of which JSON is a part
 GENERATED = string.ascii_lowercase + string.digits
 
 T = TypeVar("T")
@@ -90,8 +92,13 @@ class KubeClient:
         resource, namespace, name = _place(body)
         about = self._about("apply", resource, namespace, name)
         query = {"fieldManager": FIELD_MANAGER, "force": str(force).lower()} | _dry(dry_run)
-        content_type = "application/apply-patch+yaml"  # of which JSON is a part
-        return self._send(Call(about, "PATCH", path(resource, namespace, name), query, body, content_type))
+        call = Call(about, "PATCH", path(resource, namespace, name), query, body, APPLY)
+        try:
+            return self._send(call)
+        except errors.Conflict as conflict:
+            if set(conflict.managers) != {FIELD_MANAGER}:
+                raise
+            return self._take_over(call)
 
     def patch(
         self,
@@ -212,6 +219,23 @@ class KubeClient:
         except errors.NotFound as error:
             raise self._explained(error) from None
 
+    def _take_over(self, call: Call) -> Object:
+        """An apply to fields that we wrote ourselves, by create or patch: the API takes that for another manager.
+
+        Forced only at the version at which nobody but us was in conflict.
+        """
+        about = call.about
+        assert about.resource is not None
+        stored = self.get(about.resource, about.name, about.namespace)
+        version = objects.resource_version(stored)
+        body = call.body | {"metadata": call.body["metadata"] | {"resourceVersion": version}}
+        try:
+            return self._send(replace(call, body=body))
+        except errors.Conflict as conflict:
+            if set(conflict.managers) != {FIELD_MANAGER}:
+                raise
+        return self._send(replace(call, body=body, query=dict(call.query) | {"force": "true"}))
+
     def _pages(self, call: Call) -> Objects:
         resource = call.about.resource
         assert resource is not None
@@ -219,7 +243,7 @@ class KubeClient:
         token = ""
         while True:
             query = dict(call.query) | {"continue": token}
-            page = self._transport.json(Call(call.about, "GET", call.path, query, accept=call.accept))
+            page = self._transport.json(replace(call, query=query))
             # Items of a list come without the kind that its head has.
             found += [{**item, "apiVersion": resource.api_version, "kind": resource.kind} for item in page.get("items") or ()]
             token = objects.at(page, "metadata", "continue", default="")

@@ -55,7 +55,9 @@ def _field_within(value: Any, stored: Any) -> bool:
     # The server drops empty maps and lists, and a null in a merge patch removes the field.
     if value is None:
         return stored is None
-    if not value and isinstance(value, Mapping | list):
+    if not value and isinstance(value, Mapping):
+        return True  # asks for nothing
+    if not value and isinstance(value, list):
         return not stored
     return _within(value, stored)
 

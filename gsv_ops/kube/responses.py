@@ -126,7 +126,7 @@ def _causes(answer: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 def _message(request: Request, answer: Mapping[str, Any]) -> str:
     """The server's own words. For a Secret refused, they can quote its values: only the reason is kept."""
     if request.resource is not None and request.resource.kind == "Secret" and answer.get("reason") in ("Invalid", "BadRequest", None):
-        return str(answer.get("reason") or "no reason given")
+        return f"{answer.get('reason') or 'no reason given'}; the server's words are withheld, for they can quote the Secret's values"
     return str(answer.get("message") or answer.get("reason") or "no reason given")[:MESSAGE_LIMIT]
 
 
@@ -173,6 +173,7 @@ def _conflict(request: Request, answer: Mapping[str, Any], text: str) -> errors.
     causes = _causes(answer)
     managers = tuple(dict.fromkeys(m for cause in causes for m in MANAGER.findall(str(cause.get("message", "")))))
     if managers:
+        # An apply also meets what the same manager wrote by create or patch.
         fields = ", ".join(sorted({str(cause.get("field", "?")) for cause in causes}))
         message = (
             f"{request.verb} {request.subject}: {', '.join(managers)} manages {fields}. "
@@ -185,7 +186,10 @@ def _conflict(request: Request, answer: Mapping[str, Any], text: str) -> errors.
     return error
 
 
-def _invalid(request: Request, status: int, answer: Mapping[str, Any], text: str) -> errors.Invalid:
+def _invalid(request: Request, status: int, answer: Mapping[str, Any], text: str) -> errors.KubeError:
+    if any(cause.get("field") == "metadata.uid" for cause in _causes(answer)):
+        # A patch that names the uid it is meant for met another object of that name.
+        return _conflict(request, {}, "its uid is another")
     secret = request.resource is not None and request.resource.kind == "Secret"
     said = "reason" if secret else "message"
     fields = tuple(f"{cause.get('field') or 'body'}: {cause.get(said)}"[:MESSAGE_LIMIT] for cause in _causes(answer))

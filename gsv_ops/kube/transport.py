@@ -207,7 +207,8 @@ def plain(error: BaseException) -> str:
     """What went wrong with a connection, in a few words; never a URL, a header or a body."""
     if isinstance(error, NameResolutionError):
         return "its host name does not resolve"
-    if isinstance(error, ConnectTimeoutError | ReadTimeoutError | TimeoutError):
+    refused = isinstance(error, NewConnectionError)  # to urllib3 a ConnectTimeoutError as well
+    if isinstance(error, ConnectTimeoutError | ReadTimeoutError | TimeoutError) and not refused:
         return "timed out"
     seen: BaseException | None = error
     for _ in range(6):

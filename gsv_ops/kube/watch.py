@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import urllib3
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from gsv_ops.kube import errors, objects
 from gsv_ops.kube.protocol import Object
@@ -127,7 +127,8 @@ def _lines(transport: Transport, about: Request, response: urllib3.BaseHTTPRespo
             socket.settimeout(min(SILENCE, max(remaining, 0.01)))
         try:
             chunk = next(chunks)
-        except StopIteration:
+        except (StopIteration, ReadTimeoutError, TimeoutError):
+            # Silence is no fault of a watch: nothing changed, or the caller finds out when it opens the next one.
             return
         except (HTTPError, OSError) as error:
             message = f"{about.verb} {about.subject}: the watch broke ({plain(error)})"

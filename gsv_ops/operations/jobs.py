@@ -41,7 +41,7 @@ class OperationAsset:
 
 def operation_job(operation: AnyOperation) -> dg.JobDefinition:
     """The operation as an op job: `mode: plan` shows the plan and stops, `mode: apply` carries it out."""
-    plan = _plan_op(operation, operation.name, _job_link(operation.name))
+    plan = _plan_op(operation, operation.name, operation.name, _job_link(operation.name))
     apply, verify = _apply_op(operation, operation.name), _verify_op(operation)
 
     @dg.graph(name=operation.name, description=operation.description)
@@ -66,7 +66,7 @@ def operation_asset(
     plan_name = f"plan_{operation.name}"
     node = key.to_python_identifier()
     link = _asset_link(operation.name, node)
-    plan = _plan_op(operation, plan_name, link, after=len(deps))
+    plan = _plan_op(operation, operation.name, plan_name, link, after=len(deps))
     apply, verify = _apply_op(operation, plan_name), _verify_op(operation, key, checks)
     ins = {f"after_{i}": dg.GraphIn() for i in range(len(deps))}
     outs = {"result": dg.GraphOut(), **{check.get_python_identifier(): dg.GraphOut() for check in checks}}
@@ -104,7 +104,7 @@ def _asset_link(job: str, node: str) -> ApplyLink:
 
 
 def _plan_only(operation: AnyOperation, name: str, link: ApplyLink) -> dg.JobDefinition:
-    plan = _plan_op(operation, name, link)
+    plan = _plan_op(operation, name, name, link)
     description = f"Shows what {operation.name} would do, and changes nothing."
 
     @dg.graph(name=name, description=description)
@@ -115,9 +115,9 @@ def _plan_only(operation: AnyOperation, name: str, link: ApplyLink) -> dg.JobDef
     return graph.to_job(name=name, description=description, config=mapping, tags=_tags(operation))
 
 
-def _plan_op(operation: AnyOperation, plan_job: str, link: ApplyLink, after: int = 0) -> dg.OpDefinition:
+def _plan_op(operation: AnyOperation, of: str, plan_job: str, link: ApplyLink, after: int = 0) -> dg.OpDefinition:
     @dg.op(
-        name=f"{operation.name}_plan",
+        name=f"{of}_plan",
         description="Look at the cluster and work out what would be done. Changes nothing.",
         config_schema=_STEP_CONFIG,
         ins={f"after_{i}": dg.In(dg.Nothing) for i in range(after)},
