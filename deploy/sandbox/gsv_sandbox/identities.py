@@ -1,0 +1,89 @@
+"""What the two identities that the platform hands out may do: the operator's desk, and a reader."""
+
+from __future__ import annotations
+
+from gsv_sandbox.api import Body
+from gsv_sandbox.pki import OPERATOR_USER, READONLY_USER
+
+READ = ["get", "list", "watch"]
+RBAC = "rbac.authorization.k8s.io"
+DATABASE_NAMESPACE = "cmp"
+
+
+def rules(group: str, resources: list[str], verbs: list[str]) -> Body:
+    return {"apiGroups": [group], "resources": resources, "verbs": verbs}
+
+
+SEES = [
+    rules(
+        "",
+        [
+            "namespaces",
+            "pods",
+            "services",
+            "endpoints",
+            "events",
+            "persistentvolumeclaims",
+            "persistentvolumes",
+            "resourcequotas",
+            "nodes",
+            "configmaps",
+            "serviceaccounts",
+        ],
+        READ,
+    ),
+    rules("events.k8s.io", ["events"], READ),
+    rules("storage.k8s.io", ["storageclasses"], READ),
+    rules("batch", ["jobs", "cronjobs"], READ),
+    rules("apps", ["deployments", "replicasets", "statefulsets", "daemonsets"], READ),
+    rules("discovery.k8s.io", ["endpointslices"], READ),
+    rules("networking.k8s.io", ["networkpolicies", "ingresses"], READ),
+    rules("apiextensions.k8s.io", ["customresourcedefinitions"], READ),
+    rules("postgresql.cnpg.io", ["clusters", "backups", "scheduledbackups", "databases"], READ),
+    rules("postgresql.cnpg.io", ["clusters/status", "backups/status"], ["get"]),
+    rules("barmancloud.cnpg.io", ["objectstores", "objectstores/status"], READ),
+    rules("coordination.k8s.io", ["leases"], READ),
+    rules("", ["pods/log"], ["get"]),
+]
+
+OPERATES = [
+    rules("", ["pods/exec", "pods/portforward"], ["create", "get"]),
+    rules("postgresql.cnpg.io", ["clusters", "backups"], ["create", "patch", "delete"]),
+    rules("networking.k8s.io", ["networkpolicies"], ["create", "patch", "delete"]),
+    rules("coordination.k8s.io", ["leases"], ["create", "update", "patch", "delete"]),
+    # A dry run of a write and "may I?" are asked before anything is changed.
+    rules("authorization.k8s.io", ["selfsubjectaccessreviews"], ["create"]),
+]
+
+# Secrets only where the database is: its users' passwords are read at the moment of connecting.
+READS_SECRETS = [rules("", ["secrets"], ["get"])]
+
+
+def manifest() -> list[Body]:
+    """The roles and their bindings: ClusterRoles gsv-ops and gsv-readonly, Role gsv-ops-secrets in cmp."""
+    return [
+        _role("ClusterRole", "gsv-ops", [*SEES, *OPERATES]),
+        _binding("ClusterRole", "gsv-ops", OPERATOR_USER),
+        _role("ClusterRole", "gsv-readonly", SEES),
+        _binding("ClusterRole", "gsv-readonly", READONLY_USER),
+        _role("Role", "gsv-ops-secrets", READS_SECRETS, DATABASE_NAMESPACE),
+        _binding("Role", "gsv-ops-secrets", OPERATOR_USER, DATABASE_NAMESPACE),
+    ]
+
+
+def _role(kind: str, name: str, role_rules: list[Body], namespace: str | None = None) -> Body:
+    return {"apiVersion": f"{RBAC}/v1", "kind": kind, "metadata": _metadata(name, namespace), "rules": role_rules}
+
+
+def _binding(kind: str, role: str, user: str, namespace: str | None = None) -> Body:
+    return {
+        "apiVersion": f"{RBAC}/v1",
+        "kind": f"{kind}Binding",
+        "metadata": _metadata(role, namespace),
+        "roleRef": {"apiGroup": RBAC, "kind": kind, "name": role},
+        "subjects": [{"kind": "User", "apiGroup": RBAC, "name": user}],
+    }
+
+
+def _metadata(name: str, namespace: str | None) -> Body:
+    return {"name": name} if namespace is None else {"name": name, "namespace": namespace}
