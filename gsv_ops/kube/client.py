@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import secrets
-import string
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from gsv_ops.kube import configuration, errors, objects, ownership, ports, resources, responses, streams, watch
+from gsv_ops.kube.paths import named, path, place
 from gsv_ops.kube.protocol import Address, ExecResult, Object, PatchType, Propagation, Resource
 from gsv_ops.kube.responses import Request
 from gsv_ops.kube.transport import JSON, Call, Limits, Refusal, Transport
@@ -23,7 +22,6 @@ PATCH_TYPES: Mapping[PatchType, str] = {
     "strategic": "application/strategic-merge-patch+json",
 }
 APPLY = "application/apply-patch+yaml"  # of which JSON is a part
-GENERATED = string.ascii_lowercase + string.digits
 
 T = TypeVar("T")
 Objects = list[Object]
@@ -74,8 +72,8 @@ class KubeClient:
         return self._pages(call)
 
     def create(self, body: Object, *, dry_run: bool = False) -> Object:
-        body = _named(body)
-        resource, namespace, name = _place(body)
+        body = named(body)
+        resource, namespace, name = place(body)
         about = self._about("create", resource, namespace, name)
         query = {"fieldManager": FIELD_MANAGER} | _dry(dry_run)
         call = Call(about, "POST", path(resource, namespace), query, body)
@@ -89,7 +87,7 @@ class KubeClient:
             raise self._explained(refusal.error) from None
 
     def apply(self, body: Object, *, dry_run: bool = False, force: bool = False) -> Object:
-        resource, namespace, name = _place(body)
+        resource, namespace, name = place(body)
         about = self._about("apply", resource, namespace, name)
         query = {"fieldManager": FIELD_MANAGER, "force": str(force).lower()} | _dry(dry_run)
         call = Call(about, "PATCH", path(resource, namespace, name), query, body, APPLY)
@@ -282,34 +280,5 @@ class KubeClient:
         return [objects.name(item) for item in page.get("items") or ()]
 
 
-def path(resource: Resource, namespace: str | None, name: str = "", subresource: str = "", *, all_namespaces: bool = False) -> str:
-    """The API's path of an object, or of all of its kind. Raises ValueError for a namespace where none belongs, or the lack of one."""
-    if namespace and not resource.namespaced:
-        raise ValueError(f"{resource.qualified} belong to the cluster: expected no namespace, not {namespace!r}")
-    if resource.namespaced and not namespace and not (all_namespaces and not name):
-        raise ValueError(f"{resource.qualified} live in namespaces: expected one")
-    base = f"/apis/{resource.group}/{resource.version}" if resource.group else f"/api/{resource.version}"
-    place = f"/namespaces/{namespace}" if namespace else ""
-    return "/".join(part for part in (base + place, resource.plural, name, subresource) if part)
-
-
 def _dry(dry_run: bool) -> dict[str, str]:
     return {"dryRun": "All"} if dry_run else {}
-
-
-def _place(body: Object) -> tuple[Resource, str | None, str]:
-    resource = resources.of(body)
-    name = objects.name(body)
-    if not name:
-        raise ValueError(f"{resource.kind} without metadata.name: expected a name")
-    return resource, objects.namespace(body), name
-
-
-def _named(body: Object) -> Object:
-    """A generated name is chosen here and not by the server: a create that is retried must not make two."""
-    prefix: Any = objects.at(body, "metadata", "generateName", default="")
-    if not prefix or objects.name(body):
-        return body
-    metadata = {key: value for key, value in body["metadata"].items() if key != "generateName"}
-    metadata["name"] = prefix + "".join(secrets.choice(GENERATED) for _ in range(5))
-    return body | {"metadata": metadata}

@@ -25,7 +25,8 @@ def made_by(body: Object, stored: Object, manager: str, elapsed: float, server_t
         return False
     age = server_time - objects.created(stored).timestamp()
     managers = objects.at(stored, "metadata", "managedFields", default=[])
-    ours = any(entry.get("manager") == manager and entry.get("operation") == "Update" for entry in managers)
+    # An object without any field of its own has no managers either.
+    ours = not managers or any(entry.get("manager") == manager and entry.get("operation") == "Update" for entry in managers)
     return ours and age <= elapsed + CLOCK_GRAIN
 
 
