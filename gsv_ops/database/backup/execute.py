@@ -50,6 +50,7 @@ def execute(desk: Desk, plan: Plan, journal: Journal) -> Mapping[str, Any]:
     limit = database.backup.archive_seconds
     with endpoint_of(desk, database, cluster) as endpoint, access.failures_of("asking the primary"), connect(endpoint) as session:
         size = archiver_status(session).segment_size
+        emit_and_switch_wal(session)  # a quiet primary would archive the backup's last segment only after archive_timeout
         to_end = Stretch(status["beginWal"], status["endWal"], f"the WAL to the end of Backup {name}")
         seconds = archived.wait(desk, store, session, to_end, size, limit)
         desk.log(f"the WAL to its end is in the store ({seconds:.1f} s)")
