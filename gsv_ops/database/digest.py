@@ -31,6 +31,7 @@ RELATIONS = """
 """
 SIZES = "select oid, coalesce(pg_table_size(oid), 0) from unnest(%s::oid[]) oid"
 
+SHORT_WAIT = "set local lock_timeout = '500ms'"
 ESTIMATED_SIZES = "select oid, greatest(relpages, 0) * current_setting('block_size')::bigint from pg_class where oid = any(%s::oid[])"
 
 # ROW(...) and not the row type's own name: a cast to text that a user defined for the type is then never called, and a column with the
@@ -111,6 +112,7 @@ def list_relations(connection: Connection) -> list[Relation]:
 def _measure(connection: Connection, oids: list[int]) -> list[tuple[Any, ...]]:
     try:
         with connection.transaction():
+            connection.execute(SHORT_WAIT)
             return connection.execute(SIZES, [oids]).fetchall()
     except psycopg.errors.LockNotAvailable:
         # Somebody holds one of them exclusively. Reading it will wait again, and name it; here the planner's own figures do.

@@ -3,14 +3,15 @@
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import closing
 
 import pytest
 
 from gsv_ops.database.consistent_point import Inconclusive, consistent_point, slot_name
-from gsv_ops.database.digest import TableDigest
+from gsv_ops.database.digest import TableDigest, read_large_objects
 from gsv_ops.database.fingerprint import Limits, take, take_at_consistent_point
-from gsv_ops.database.session import Forbidden, connect, import_snapshot
+from gsv_ops.database.session import Connection, Forbidden, connect, import_snapshot
 from gsv_ops_tests import postgres_server
 from gsv_ops_tests.unit.database.conftest import CANARY, DESK_ROLE, Database, desk
 
@@ -171,15 +172,13 @@ def test_without_the_replication_attribute_it_is_forbidden(make_database: MakeDa
         database.run("drop role reader")
 
 
-@pytest.mark.postgres
-def test_a_cancelled_run_leaves_nothing(make_database: MakeDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
-    database = make_database("create table t as select g, repeat('x', 200) v from generate_series(1, 1500000) g")
+class Cancelled(BaseException):
+    """As an orchestrator interrupts a step: from outside of what we catch."""
 
-    class Cancelled(BaseException):
-        """As an orchestrator interrupts a step: from outside of what we catch."""
 
-    from concurrent.futures import Future
-
+@pytest.fixture
+def cancelled_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever waits for a reader is interrupted after 0.3 seconds."""
     waited = Future.result
 
     def interrupted(self: "Future[object]", timeout: float | None = None) -> object:
@@ -189,41 +188,52 @@ def test_a_cancelled_run_leaves_nothing(make_database: MakeDatabase, monkeypatch
             raise Cancelled from None
 
     monkeypatch.setattr(Future, "result", interrupted)
-    began = time.monotonic()
+
+
+@pytest.mark.postgres
+@pytest.mark.usefixtures("cancelled_soon")
+def test_a_cancelled_run_leaves_nothing(make_database: MakeDatabase) -> None:
+    database = make_database("create table t as select g, repeat('x', 200) v from generate_series(1, 1500000) g")
     with pytest.raises(Cancelled):
         take_at_consistent_point(database.endpoint, run_key="run", limits=Limits(connections=2))
-    assert time.monotonic() - began < 5
     assert_nothing_left(database)
 
 
 @pytest.mark.postgres
+@pytest.mark.usefixtures("cancelled_soon")
+def test_a_cancelled_run_does_not_wait_for_what_its_readers_wait_for(make_database: MakeDatabase) -> None:
+    database = make_database("create table t as select 1 v", "create table u as select 1 v")
+    with database.connect() as session, session.transaction():
+        session.execute("lock table t in access exclusive mode")
+        began = time.monotonic()
+        with pytest.raises(Cancelled):
+            take(database.endpoint, limits=Limits(lock_seconds=8))
+        assert time.monotonic() - began < 5
+        assert_nothing_left(database)
+
+
+@pytest.mark.postgres
 def test_a_schema_that_changes_meanwhile_is_unread_in_that_part(make_database: MakeDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
-    from gsv_ops.database import fingerprint
-
     database = make_database("create table t as select 1 v")
-    read = fingerprint.read_large_objects
 
-    def read_while_somebody_alters(connection: fingerprint.Connection) -> object:
+    def read_while_somebody_alters(connection: Connection) -> object:
         database.run("create view v as select 1 as one")
-        return read(connection)
+        return read_large_objects(connection)
 
-    monkeypatch.setattr(fingerprint, "read_large_objects", read_while_somebody_alters)
+    monkeypatch.setattr("gsv_ops.database.fingerprint.read_large_objects", read_while_somebody_alters)
     unread = {it.object for it in take_at_consistent_point(database.endpoint, run_key="run").unread}
     assert unread == {"schema: columns", "schema: relations", "schema: views"}
 
 
 @pytest.mark.postgres
 def test_a_sequence_set_back_meanwhile_is_unread(make_database: MakeDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
-    from gsv_ops.database import fingerprint
-
     database = make_database("create table t as select 1 v", "create sequence s", "select setval('s', 50)")
-    read = fingerprint.read_large_objects
 
-    def read_while_somebody_sets_it_back(connection: fingerprint.Connection) -> object:
+    def read_while_somebody_sets_it_back(connection: Connection) -> object:
         database.run("select setval('s', 3)")
-        return read(connection)
+        return read_large_objects(connection)
 
-    monkeypatch.setattr(fingerprint, "read_large_objects", read_while_somebody_sets_it_back)
+    monkeypatch.setattr("gsv_ops.database.fingerprint.read_large_objects", read_while_somebody_sets_it_back)
     found = take_at_consistent_point(database.endpoint, run_key="run")
     assert [it.object for it in found.unread] == ["public.s"]
     assert "public.s" not in found.sequences

@@ -3,7 +3,7 @@
 import logging
 import socket
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -28,7 +28,7 @@ MakeDatabase = Callable[..., Database]
 
 
 @pytest.fixture
-def everything_said(caplog: pytest.LogCaptureFixture) -> Iterator[Callable[[BaseException], str]]:
+def everything_said(caplog: pytest.LogCaptureFixture) -> Callable[[BaseException], str]:
     """Everything that a failed call leaves behind: its traceback with what it hides, its repr, its attributes, the logs."""
     caplog.set_level(logging.DEBUG)
 
