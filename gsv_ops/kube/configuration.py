@@ -55,6 +55,7 @@ def load(kubeconfig: Path | None, context: str | None) -> Endpoint:
     from kubernetes.client.configuration import Configuration
     from kubernetes.config import load_incluster_config, load_kube_config
     from kubernetes.config.config_exception import ConfigException
+    from yaml import YAMLError
 
     settings: Any = Configuration()
     load_file: Any = load_kube_config  # its stubs lack temp_file_path
@@ -74,13 +75,15 @@ def load(kubeconfig: Path | None, context: str | None) -> Endpoint:
                 )
             tls = _tls(settings)
         except ConfigException as error:
-            raise NotConfigured(f"{source} cannot be used: {error}. Check it with `kubectl config view --minify`") from None
+            # It can quote the user's entry, and the token in it, after what it says.
+            what = str(error).partition("{")[0].rstrip(" /.")
+            raise NotConfigured(f"{source} cannot be used: {what}. Check it with `kubectl config view --minify`") from None
         except ssl.SSLError as error:
             reason = error.reason or "not PEM"
             raise NotConfigured(
                 f"{source}: its certificates or key cannot be used ({reason}); expected PEM, key and certificate of one pair"
             ) from None
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, YAMLError) as error:
             # The library's own message may quote the file's content.
             raise NotConfigured(
                 f"{source} cannot be read ({type(error).__name__}); expected a kubeconfig: `kubectl config view` must accept it"
