@@ -16,6 +16,9 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+from rich.console import Console
 
 from gsv_sandbox import provider
 from gsv_sandbox.api import Api
@@ -28,6 +31,12 @@ HOME_VARIABLE = "GSV_DESK_HOME"
 PORT_VARIABLE = "GSV_DESK_PORT"
 DEFAULT_PORT = 3000
 START_SECONDS = 90.0
+HEALTH = """
+{
+  instance { daemonHealth { allDaemonStatuses { required healthy } } }
+  workspaceOrError { ... on Workspace { locationEntries { locationOrLoadError { __typename ... on PythonError { message } } } } }
+}
+"""
 WEBSERVER, DAEMON = "webserver", "daemon"
 
 
@@ -47,7 +56,7 @@ def sandbox_environment(environment: Mapping[str, str] = os.environ) -> dict[str
     operator = sandbox.kubeconfig("operator")
     if not operator.exists():
         raise SandboxError("the sandbox is not up", "run `make up`, or set GSV_ENVIRONMENT and GSV_KUBECONFIG for a cluster of your own")
-    found = provider.make(provider.Choice("native", "its state is here"), environment, sandbox, _quiet())
+    found = provider.make(provider.Choice("native", "its state is here"), environment, sandbox, Console(quiet=True))
     namespace = Api(found.kubeconfig("admin")).get("v1", "Namespace", "kube-system")
     if namespace is None:
         raise SandboxError("the sandbox's cluster does not answer", "run `make up` again")
@@ -85,7 +94,7 @@ def up(environment: Mapping[str, str] = os.environ) -> str:
     for service in (webserver, daemon):
         processes.start(service)
     processes.wait_for(WEBSERVER, "the webserver to answer", lambda: _answers(url(environment)), START_SECONDS)
-    processes.wait_for(DAEMON, "the daemon to be well", lambda: _well(url(environment)), START_SECONDS)
+    processes.wait_for(DAEMON, "the daemon to be well", lambda: _well(environment), START_SECONDS)
     return url(environment)
 
 
@@ -117,7 +126,7 @@ def main() -> int:
     return 0
 
 
-def ask(query: str, variables: Mapping[str, object] | None = None, environment: Mapping[str, str] = os.environ) -> dict[str, object]:
+def ask(query: str, variables: Mapping[str, object] | None = None, environment: Mapping[str, str] = os.environ) -> dict[str, Any]:
     """The `data` of one GraphQL request to the webserver. Raises SandboxError with the server's own words."""
     body = json.dumps({"query": query, "variables": dict(variables or {})}).encode()
     request = urllib.request.Request(f"{url(environment)}/graphql", body, {"Content-Type": "application/json"})  # noqa: S310  always http
@@ -125,10 +134,12 @@ def ask(query: str, variables: Mapping[str, object] | None = None, environment: 
         with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
             found = json.load(answer)
     except urllib.error.HTTPError as refused:
-        found = json.load(refused)
+        found = json.load(refused)  # Dagster answers an error of its own with status 500 and a JSON body
+    except OSError as problem:
+        raise SandboxError(f"the desk at {url(environment)} does not answer: {problem}", "run `make ui`") from None
     if found.get("errors"):
         raise SandboxError(f"the webserver refused: {found['errors'][0].get('message')}", "is the desk of this version running?")
-    data: dict[str, object] = found["data"]
+    data: dict[str, Any] = found["data"]
     return data
 
 
@@ -147,23 +158,18 @@ def _answers(address: str) -> bool:
         return False
 
 
-def _well(address: str) -> bool:
-    query = "{ instance { daemonHealth { allDaemonStatuses { required healthy } } } workspaceOrError { __typename ... on Workspace { locationEntries { locationOrLoadError { __typename } } } } }"
-    body = json.dumps({"query": query}).encode()
-    request = urllib.request.Request(f"{address}/graphql", body, {"Content-Type": "application/json"})  # noqa: S310
+def _well(environment: Mapping[str, str]) -> bool:
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
-            data = json.load(answer)["data"]
-    except (OSError, KeyError):
+        data = ask(HEALTH, environment=environment)
+    except SandboxError:
         return False
+    entries = data["workspaceOrError"].get("locationEntries", [])
+    for entry in entries:
+        failure = entry["locationOrLoadError"]
+        if failure and failure["__typename"] == "PythonError":
+            raise SandboxError(f"gsv_ops cannot be loaded: {failure['message']}", "mend it and run `make ui` again")
     statuses = data["instance"]["daemonHealth"]["allDaemonStatuses"]
-    return all(status["healthy"] for status in statuses if status["required"])
-
-
-def _quiet() -> object:
-    from rich.console import Console
-
-    return Console(quiet=True)
+    return bool(entries) and all(status["healthy"] for status in statuses if status["required"])
 
 
 if __name__ == "__main__":

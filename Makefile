@@ -1,0 +1,51 @@
+# Thin: every target is one command. PYTHON chooses the interpreter (3.11 or newer) the virtual environment is made from.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+# Tiers that need more than this checkout; `make check` leaves them out.
+TIERS := cluster or ui or control_plane or postgres or faults
+
+.PHONY: demo up down status ui check test test-faults bench
+
+demo: $(READY)
+	$(BIN)/python -m gsv_sandbox.demo
+
+up: $(READY)
+	$(BIN)/gsv-sandbox up
+
+down: $(READY)
+	$(BIN)/python -m gsv_sandbox.desk down
+	$(BIN)/gsv-sandbox down
+
+status: $(READY)
+	$(BIN)/gsv-sandbox status
+	$(BIN)/python -m gsv_sandbox.desk status
+
+ui: $(READY)
+	$(BIN)/python -m gsv_sandbox.desk up
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -q -m "not ($(TIERS))"
+
+test: check
+	$(BIN)/python -m gsv_sandbox.packages tests
+	$(BIN)/gsv-sandbox up
+	$(BIN)/pytest -m "($(TIERS)) and not faults"
+
+test-faults: $(READY)
+	$(BIN)/gsv-sandbox up
+	$(BIN)/pytest -m faults
+
+bench: $(READY)
+	$(BIN)/gsv-sandbox up
+	$(BIN)/python -m benchmarks
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade --constraint constraints.txt pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable . --group dev
+	touch $@
