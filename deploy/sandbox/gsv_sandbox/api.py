@@ -12,6 +12,7 @@ import urllib3
 from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
 
+from gsv_sandbox.addresses import API_URL
 from gsv_sandbox.errors import SandboxError
 
 FIELD_MANAGER = "gsv-sandbox"
@@ -33,6 +34,9 @@ class Api:
         config.load_kube_config(str(kubeconfig), client_configuration=configuration, persist_config=False)
         # Waiting is done by our own deadlines, and a retry inside the library would log every refused connection.
         configuration.retries = urllib3.Retry(0)
+        if configuration.host == API_URL:
+            # The library takes a proxy from the environment; ours is on this machine.
+            configuration.proxy = None
         self._client: Any = client.ApiClient(configuration)
         self._resources: dict[str, dict[str, tuple[str, bool]]] = {}
 

@@ -54,6 +54,7 @@ def parser() -> argparse.ArgumentParser:
     seed.add_argument("--scale", type=float, default=1.0, help="a factor on the number of rows (1.0)")
     writer = commands.add_parser("writer", help="the process that keeps changing agent_registry")
     writer.add_argument("action", choices=("start", "stop", "status"))
+    writer.add_argument("--rate", type=float, default=database.WRITER_RATE, help="statements per second (20)")
     return top
 
 
@@ -123,7 +124,7 @@ def _seed(arguments: argparse.Namespace, paths: Paths) -> int:
 def _writer(arguments: argparse.Namespace, paths: Paths) -> int:
     processes = Processes(paths)
     if arguments.action == "start":
-        started = database.start_writer(paths, processes, _api(_native(paths)))
+        started = database.start_writer(paths, processes, _api(_native(paths)), arguments.rate)
         print("the writer was started" if started else "the writer runs already")
     elif arguments.action == "stop":
         processes.stop(database.WRITER)

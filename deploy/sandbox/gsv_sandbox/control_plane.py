@@ -130,6 +130,7 @@ def controller_manager(paths: Paths, binaries: Path) -> Service:
             node_cidr_mask_size=24,
             service_cluster_ip_range=at.SERVICE_RANGE,
             leader_elect=False,
+            flex_volume_plugin_dir=paths.root / "volume-plugins",
         ),
     )
 
@@ -155,7 +156,8 @@ def healthy(url: str) -> bool:
     """Whether a component answers 200 at its health address. Its certificate is its own, made at start."""
     context = ssl._create_unverified_context()  # noqa: S323 - a yes or no on our own loopback address, no secret
     try:
-        with urllib.request.urlopen(url, timeout=5, context=context) as response:  # noqa: S310 - a constant of ours
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
+        with opener.open(url, timeout=5) as response:
             return bool(response.status == 200)
     except (urllib.error.URLError, OSError):
         return False

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import sys
+import time
 from dataclasses import dataclass, field
+from typing import Any, cast
 
-from gsv_sandbox import platform
-from gsv_sandbox.api import Api
+import psycopg
+
+from gsv_sandbox import dataset, platform
+from gsv_sandbox.api import Api, wait_until
 from gsv_sandbox.errors import SandboxError
+from gsv_sandbox.operators import explain_pods
 from gsv_sandbox.processes import Processes, Service
 from gsv_sandbox.state import Paths, write_private
 
@@ -15,6 +20,11 @@ WRITER = "writer"
 SERVICE = "cmp-postgres-rw"
 OWNER_SECRET = "cmp-postgres-app"  # noqa: S105 - a Secret's name
 PORT = 5432
+
+ANSWER_SECONDS = 180.0
+WRITER_RATE = 20.0
+# A writer that cannot connect or finds no dataset ends within this time.
+WRITER_PROOF_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -50,14 +60,26 @@ def login(api: Api) -> Login:
     return Login(service["spec"]["clusterIP"], values["dbname"], values["username"], values["password"])
 
 
+def wait_answers(api: Api, deadline: float = ANSWER_SECONDS) -> None:
+    """Wait until the primary takes a write-enabled session through its Service: status alone can be a dead pod's."""
+
+    def answers() -> bool:
+        try:
+            with psycopg.connect(**cast("dict[str, Any]", login(api).arguments())) as connection:
+                row = connection.execute("select not pg_is_in_recovery()").fetchone()
+        except psycopg.OperationalError:
+            return False
+        return row == (True,)
+
+    wait_until("the primary of cmp-postgres answering", answers, deadline, lambda: explain_pods(api, platform.NAMESPACE))
+
+
 def seed(api: Api, rows_scale: float = 1.0) -> None:
     """Fill the application's database with the dataset."""
-    from gsv_sandbox import dataset
-
     dataset.seed(login(api).arguments(), rows_scale=rows_scale)
 
 
-def writer_service(paths: Paths, found: Login) -> Service:
+def writer_service(paths: Paths, found: Login, rate: float) -> Service:
     """The writer as a component like the others. Its password is in a file that only its owner reads."""
     password_file = paths.run / "writer.pgpass"
     write_private(password_file, f"{found.host}:{PORT}:{found.database}:{found.user}:{_escaped(found.password)}\n")
@@ -69,12 +91,20 @@ def writer_service(paths: Paths, found: Login) -> Service:
         "PGPASSFILE": str(password_file),
         "PYTHONUNBUFFERED": "1",
     }
-    return Service(WRITER, (sys.executable, "-m", "gsv_sandbox.writer"), environment)
+    ledger = str(paths.data / "writer-commits.txt")
+    argv = (sys.executable, "-m", "gsv_sandbox.writer", f"--rate={rate:g}", f"--ledger={ledger}")
+    return Service(WRITER, argv, environment)
 
 
-def start_writer(paths: Paths, processes: Processes, api: Api) -> bool:
-    """Start the writer; False when it runs already."""
-    return processes.start(writer_service(paths, login(api)))
+def start_writer(paths: Paths, processes: Processes, api: Api, rate: float = WRITER_RATE) -> bool:
+    """Start the writer at `rate` statements per second; False when it runs already. SandboxError when it ends at once."""
+    started = processes.start(writer_service(paths, login(api), rate))
+    end = time.monotonic() + WRITER_PROOF_SECONDS
+    while started and time.monotonic() < end:
+        if processes.pid(WRITER) is None:
+            raise SandboxError(f"the writer ended at once:\n{processes.tail(WRITER)}", "is agent_registry seeded?")
+        time.sleep(0.1)
+    return started
 
 
 def _escaped(password: str) -> str:

@@ -27,6 +27,7 @@ from gsv_sandbox import (
     pki,
     platform,
     preflight,
+    strays,
 )
 from gsv_sandbox.addresses import API_URL, NODE_NAME
 from gsv_sandbox.api import Api, condition
@@ -48,6 +49,9 @@ STOP_ORDER = (
     objectstore.NAME,
     "etcd",
 )
+# Its state is thrown away: there is nothing to wait for but a clean end of connections.
+STOP_GRACE_SECONDS = 2.0
+
 COMPONENTS = (
     "etcd",
     "kube-apiserver",
@@ -143,6 +147,7 @@ class Native:
         paths, processes = self._paths, self._processes
         paths.make()
         machine.record_sysctls(paths)
+        strays.record(paths)
         groups = cgroups.hierarchies()
         assert groups is not None, "preflight has seen control groups"
         cgroups.make(groups)
@@ -177,6 +182,9 @@ class Native:
                 display.say("the PostgreSQL image is imported")
             platform.database_up(api, bodies)
         platform.wait_healthy(api)
+        database.wait_answers(api)
+        # It may have been found in a state from before something was killed: asked again now that it answers.
+        platform.wait_healthy(api)
         display.say("cmp-postgres is healthy")
         if seed:
             database.seed(api)
@@ -196,8 +204,9 @@ class Native:
     def _down(self) -> list[str]:
         """Take everything away in an order that lets nothing come back; what could not be taken away."""
         paths, processes, left = self._paths, self._processes, list[str]()
+        found = strays.find(paths)
         for name in STOP_ORDER:
-            processes.stop(name)
+            processes.stop(name, STOP_GRACE_SECONDS)
         groups = cgroups.hierarchies()
         if groups is not None:
             # The pods' processes first: containerd still runs and sees them end, and its shims end with them.
@@ -212,8 +221,7 @@ class Native:
         machine.restore_sysctls(paths)
         if groups is not None:
             left += [f"control group {group}" for group in cgroups.remove(groups)]
-        for file in Path("/var/lib/cni/results").glob("gsv-sandbox-*"):
-            file.unlink(missing_ok=True)
+        left += strays.remove(paths, found)
         if not left and paths.root.exists():
             # Only now: what is mounted below would be deleted with it, and may be anything of the machine's.
             shutil.rmtree(paths.root)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 
 import yaml
 
@@ -14,6 +15,7 @@ from gsv_sandbox.containers import Containers
 from gsv_sandbox.debian import CNI_PLUGINS
 from gsv_sandbox.processes import Processes, Service
 from gsv_sandbox.state import Paths, write_private
+from gsv_sandbox.strays import NETWORK_NAME
 
 START_SECONDS = 60.0
 NODE_SECONDS = 90.0
@@ -50,7 +52,8 @@ def up(paths: Paths, build: Build, processes: Processes, api: Api) -> None:
     for body in DNS_RIGHTS:
         api.apply(body)
     binaries = build.require("kubelet")
-    processes.start(
+    begun = datetime.now(UTC)
+    fresh = processes.start(
         Service(
             "kubelet",
             (
@@ -75,9 +78,20 @@ def up(paths: Paths, build: Build, processes: Processes, api: Api) -> None:
     processes.wait_for(
         "kubelet",
         "the node",
-        lambda: condition(api.get("v1", "Node", at.NODE_NAME), "Ready"),
+        lambda: is_ready(api, begun if fresh else None),
         NODE_SECONDS,
     )
+
+
+def is_ready(api: Api, since: datetime | None = None) -> bool:
+    """Whether the node is Ready, and its kubelet has renewed its lease after `since`: a dead one's last word stays True."""
+    if not condition(api.get("v1", "Node", at.NODE_NAME), "Ready"):
+        return False
+    if since is None:
+        return True
+    lease = api.get("coordination.k8s.io/v1", "Lease", at.NODE_NAME, "kube-node-lease")
+    renewed = (lease or {}).get("spec", {}).get("renewTime")
+    return renewed is not None and datetime.fromisoformat(renewed) >= since
 
 
 def containerd_config(paths: Paths) -> str:
@@ -120,7 +134,7 @@ def cni_config(paths: Paths) -> str:
             "routes": [{"dst": "0.0.0.0/0"}],
         },
     }
-    return json.dumps({"cniVersion": "0.4.0", "name": "gsv-sandbox", "plugins": [bridge]}, indent=1)
+    return json.dumps({"cniVersion": "0.4.0", "name": NETWORK_NAME, "plugins": [bridge]}, indent=1)
 
 
 def kubelet_config(paths: Paths) -> dict[str, object]:

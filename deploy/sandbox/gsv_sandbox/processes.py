@@ -68,7 +68,7 @@ class Processes:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 cwd="/",
-                env={**os.environ, **service.environment},
+                env={**base_environment(), **service.environment},
                 start_new_session=True,
             )
         # Nobody here waits for it: it outlives us. Without this Python warns that it is still running.
@@ -136,6 +136,14 @@ class Processes:
 
     def _record(self, name: str) -> dict[str, object]:
         return read_json(self._pid_file(name))
+
+
+def base_environment() -> dict[str, str]:
+    """The environment every component gets, instead of the caller's.
+
+    A proxy set there would be asked for pods' and Services' addresses, and whatever secrets it holds are no one's business.
+    """
+    return {"PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/", "LANG": "C.UTF-8"}
 
 
 def start_time(pid: int) -> int | None:
