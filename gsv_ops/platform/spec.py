@@ -1,10 +1,12 @@
 """What the platform is: frozen values read from platform.yaml, with one environment's overrides laid over them.
 
-Loading them opens no connection. A file that says something unknown, twice, or out of range is refused with the path of the value.
+The package has a platform.yaml; GSV_PLATFORM_FILE names another that stands in its place, whole. Loading opens no connection. A file that
+says something unknown, twice, or out of range is refused with the path of the value.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from functools import cache
@@ -15,6 +17,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 PLATFORM_FILE = Path(__file__).with_name("platform.yaml")
+FILE_VARIABLE = "GSV_PLATFORM_FILE"
 FROM_ENVIRONMENT = "from_environment"
 
 _SIZE = re.compile(r"^(\d+)(Ki|Mi|Gi|Ti)?B?$")
@@ -112,10 +115,22 @@ class PlatformSpec(_Model):
     desk: DeskLimits
 
 
-def read(path: Path = PLATFORM_FILE) -> dict[str, Any]:
-    """The file as a dictionary. Raises InvalidSpec for a key that stands twice or a file that is no mapping."""
+def platform_file(environ: Mapping[str, str] = os.environ) -> Path:
+    """The file that is the platform here: the one GSV_PLATFORM_FILE names, else the package's own."""
+    return Path(environ.get(FILE_VARIABLE) or PLATFORM_FILE)
+
+
+def read(path: Path | None = None) -> dict[str, Any]:
+    """The file (by default `platform_file()`) as a dictionary.
+
+    Raises InvalidSpec for a file that cannot be read or is no mapping, and for a key that stands twice.
+    """
+    path = path or platform_file()
     try:
         raw = yaml.load(path.read_text(), Loader=_UniqueKeyLoader)  # noqa: S506  a SafeLoader
+    except (OSError, UnicodeDecodeError) as problem:
+        why = getattr(problem, "strerror", None) or "it is not text"
+        raise InvalidSpec(f"{path} cannot be read ({why}); correct {FILE_VARIABLE}, or unset it to use the package's own") from None
     except yaml.YAMLError as problem:
         raise InvalidSpec(f"{path.name} is not valid YAML: {problem}") from None
     if not isinstance(raw, dict):
@@ -124,8 +139,11 @@ def read(path: Path = PLATFORM_FILE) -> dict[str, Any]:
 
 
 def environments(raw: Mapping[str, Any]) -> dict[str, Environment]:
-    """Every environment by its name."""
-    return {name: _validated(Environment, body, f"environments.{name}") for name, body in raw["environments"].items()}
+    """Every environment by its name. Raises InvalidSpec where there are none."""
+    named = raw.get("environments")
+    if not isinstance(named, Mapping) or not named:
+        raise InvalidSpec("platform.yaml names no environment; expected a mapping `environments`")
+    return {name: _validated(Environment, body, f"environments.{name}") for name, body in named.items()}
 
 
 def spec_for(raw: Mapping[str, Any], environment: Environment | None) -> PlatformSpec:
@@ -135,10 +153,14 @@ def spec_for(raw: Mapping[str, Any], environment: Environment | None) -> Platfor
     return _validated(PlatformSpec, merged, "platform.yaml")
 
 
-@cache
 def load(environment: str | None = None) -> PlatformSpec:
-    """The platform as `environment` sees it. Raises InvalidSpec for an environment that platform.yaml does not name."""
-    raw = read()
+    """The platform as `environment` sees it, read once. Raises InvalidSpec for an environment that platform.yaml does not name."""
+    return _load(platform_file(), environment)
+
+
+@cache
+def _load(path: Path, environment: str | None) -> PlatformSpec:
+    raw = read(path)
     known = environments(raw)
     if environment is not None and environment not in known:
         raise InvalidSpec(f"environment {environment!r} is not in platform.yaml; it names {', '.join(sorted(known))}")

@@ -2,8 +2,8 @@
 
     python -m gsv_sandbox.desk up | down | status
 
-GSV_ENVIRONMENT, GSV_CLUSTER_IDENTITY and GSV_KUBECONFIG are taken from the environment where GSV_ENVIRONMENT is set; otherwise the desk
-serves the sandbox.
+Where GSV_ENVIRONMENT is set, the desk serves that environment, with what else is set of the variables in PASSED_ON; otherwise it serves
+the sandbox.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from gsv_sandbox.state import Paths, paths_from
 PROJECT = Path(__file__).resolve().parents[3]
 HOME_VARIABLE = "GSV_DESK_HOME"
 PORT_VARIABLE = "GSV_DESK_PORT"
+PASSED_ON = ("GSV_ENVIRONMENT", "GSV_CLUSTER_IDENTITY", "GSV_PLATFORM_FILE", "GSV_EVIDENCE_ROOT", "GSV_KUBECONFIG", "KUBECONFIG")
 DEFAULT_PORT = 3000
 START_SECONDS = 90.0
 HEALTH = """
@@ -75,7 +76,9 @@ def services(environment: Mapping[str, str] = os.environ) -> tuple[Service, Serv
     settings = dagster_home / "dagster.yaml"
     settings.unlink(missing_ok=True)
     settings.symlink_to(PROJECT / "dagster.yaml")
-    own = {} if environment.get("GSV_ENVIRONMENT") else sandbox_environment(environment)
+    # a process of ours gets nothing of the caller's environment but what is named
+    passed = {name: environment[name] for name in PASSED_ON if environment.get(name)}
+    own = passed if passed.get("GSV_ENVIRONMENT") else sandbox_environment(environment)
     variables = {**own, "DAGSTER_HOME": str(dagster_home)}
     binaries = Path(sys.executable).parent
     workspace = ("-w", str(PROJECT / "workspace.yaml"))
