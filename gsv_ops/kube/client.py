@@ -179,7 +179,11 @@ class KubeClient:
         timeout: float = 60.0,
     ) -> ExecResult:
         about = self._about("exec", resources.POD, namespace, pod)
-        return streams.run(self._transport, about, path(resources.POD, namespace, pod, "exec"), container, command, stdin, timeout)
+        url = path(resources.POD, namespace, pod, "exec")
+        try:
+            return streams.run(self._transport, about, url, container, command, stdin, timeout)
+        except errors.NotFound as error:
+            raise self._explained(error) from None
 
     def logs(
         self,
@@ -202,6 +206,8 @@ class KubeClient:
             raise self._explained(refusal.error) from None
 
     def open_port(self, namespace: str, pod: str, port: int) -> AbstractContextManager[Address]:
+        # A stream that fails can only close its connection: what can be known beforehand is asked now.
+        self.get(resources.POD, pod, namespace)
         about = self._about("open_port", resources.POD, namespace, pod)
         return ports.open_port(self._transport, about, path(resources.POD, namespace, pod), port)
 

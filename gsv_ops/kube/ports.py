@@ -6,6 +6,7 @@ import logging
 import selectors
 import socket
 import threading
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,7 +14,7 @@ from gsv_ops.kube import errors
 from gsv_ops.kube.channels import READ_AT_ONCE, V4, Channels, open_channels
 from gsv_ops.kube.protocol import Address
 from gsv_ops.kube.responses import Request
-from gsv_ops.kube.transport import Call, Transport
+from gsv_ops.kube.transport import Transport
 
 DATA, ERROR = 0, 1
 PORT_PREFIX = 2
@@ -26,6 +27,7 @@ HALF_CLOSED_SILENCE = 30.0
 A port-forward has no word for "I have sent everything": the runtime would take it for the end of both directions. So the stream stays open
 for the answer, until the pod closes or has nothing more to say.
 """
+PROBLEMS_KEPT = 5
 DRAIN = 2.0
 """Seconds that closing waits for data on its way."""
 
@@ -34,22 +36,21 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def open_port(transport: Transport, about: Request, pod_path: str, port: int) -> Iterator[Address]:
-    """An address on 127.0.0.1 that leads to the pod's port until the context ends. Raises NotFound for a pod that is not there.
+    """An address on 127.0.0.1 that leads to the pod's port until the context ends.
 
     A stream that fails closes its connection; why it did is logged, and noted on the exception that leaves the context.
     """
     if not 0 < port < 65536:
         raise ValueError(f"{port} is no port: expected 1 to 65535")
-    transport.json(Call(about, "GET", pod_path, {}))
     forwarder = _Forwarder(transport, about, pod_path + "/portforward", port)
     try:
         yield forwarder.address
     except BaseException as error:
+        forwarder.close()  # first: a stream may still be learning why it failed
         for problem in forwarder.problems:
             error.add_note(problem)
         raise
-    finally:
-        forwarder.close()
+    forwarder.close()
 
 
 class _Forwarder:
@@ -60,7 +61,7 @@ class _Forwarder:
         self._about = about
         self._path = path
         self._port = port
-        self.problems: list[str] = []
+        self.problems: deque[str] = deque(maxlen=PROBLEMS_KEPT)
         self._bridges: list[threading.Thread] = []
         # Never read: once written, it wakes every thread and keeps them awake.
         self._wake, self._stop = socket.socketpair()
