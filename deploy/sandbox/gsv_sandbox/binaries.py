@@ -8,20 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import shutil
 import subprocess
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 from typing import IO
 
+from gsv_sandbox.catalogue import SOURCES, Binary, catalogue, manifests, required_go
 from gsv_sandbox.errors import SandboxError
 
-SOURCES = Path(__file__).resolve().parents[1] / "go"
 BUILD_FLAGS = ("-trimpath", "-mod=readonly")
 BUILD_ENVIRONMENT = {
     "CGO_ENABLED": "0",
@@ -34,71 +32,16 @@ BUILD_ENVIRONMENT = {
 LOCK_DEADLINE_SECONDS = 3600.0
 
 
-@dataclass(frozen=True)
-class Binary:
-    """One binary: the package it is made from, its linker flags, and the seconds it took cold on two cores."""
-
-    name: str
-    package: str
-    typical_seconds: float
-    ldflags: str = "-s -w"
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """A file that a module carries and the sandbox applies: kept in the cache beside the binaries."""
-
-    name: str
-    module: str
-    path: str
-
-
-def kubernetes_version(go_mod: str) -> str:
-    """`v1.36.3` as go.mod pins it."""
-    return _pinned(go_mod, "k8s.io/kubernetes")
-
-
-def catalogue(go_mod: str) -> tuple[Binary, ...]:
-    """Every binary, in the order they are needed."""
-    version = kubernetes_version(go_mod)
-    minor = version.split(".")[1]
-    kubernetes = (
-        f"-s -w -X k8s.io/component-base/version.gitVersion={version}"
-        f" -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor={minor}"
-    )
-    operator = "github.com/cloudnative-pg/cloudnative-pg"
-    operator_version = _pinned(go_mod, operator).removeprefix("v")
-    operator_flags = f"-s -w -X {operator}/pkg/versions.buildVersion={operator_version} -X {operator}/pkg/versions.buildCommit=module"
-    return (
-        Binary("etcd", "go.etcd.io/etcd/server/v3", 45),
-        Binary("kube-apiserver", "k8s.io/kubernetes/cmd/kube-apiserver", 209, kubernetes),
-        Binary("kube-controller-manager", "k8s.io/kubernetes/cmd/kube-controller-manager", 61, kubernetes),
-        Binary("kube-scheduler", "k8s.io/kubernetes/cmd/kube-scheduler", 5, kubernetes),
-        Binary("kubelet", "k8s.io/kubernetes/cmd/kubelet", 19, kubernetes),
-        Binary("kube-proxy", "k8s.io/kubernetes/cmd/kube-proxy", 8, kubernetes),
-        Binary("coredns", "./coredns", 7),
-        Binary("cnpg-manager", f"{operator}/cmd/manager", 27, operator_flags),
-        Binary("barman-plugin", "github.com/cloudnative-pg/plugin-barman-cloud/cmd/manager", 10),
-        Binary("local-path-provisioner", "github.com/rancher/local-path-provisioner", 6),
-        Binary("s3", "./s3", 40),
-    )
-
-
-def manifests(go_mod: str) -> tuple[Manifest, ...]:
-    """The operators' own release manifests, which their modules carry."""
-    operator = "github.com/cloudnative-pg/cloudnative-pg"
-    version = _pinned(go_mod, operator).removeprefix("v")
-    return (
-        Manifest("cnpg.yaml", operator, f"releases/cnpg-{version}.yaml"),
-        Manifest("barman-plugin.yaml", "github.com/cloudnative-pg/plugin-barman-cloud", "manifest.yaml"),
-    )
-
-
 def cache_key(sources: Path, go_version: str) -> str:
     """12 hex digits over everything that decides what the binaries are."""
     digest = hashlib.sha256()
     go_mod = (sources / "go.mod").read_text()
-    parts = [go_version, repr(BUILD_FLAGS), repr(sorted(BUILD_ENVIRONMENT.items())), repr(catalogue(go_mod))]
+    parts = [
+        go_version,
+        repr(BUILD_FLAGS),
+        repr(sorted(BUILD_ENVIRONMENT.items())),
+        *(repr((binary.name, binary.package, binary.ldflags)) for binary in catalogue(go_mod)),
+    ]
     for file in sorted([*sources.glob("go.*"), *sources.rglob("*.go")]):
         parts += [str(file.relative_to(sources)), file.read_text()]
     for part in parts:
@@ -127,13 +70,6 @@ def go_version() -> str:
     if done.returncode != 0:
         raise SandboxError(f"`go env GOVERSION` failed: {done.stderr.strip()[-500:]}", mend)
     return done.stdout.strip()
-
-
-def required_go(go_mod: str) -> str:
-    """The oldest Go that the module allows, such as `1.26.4`."""
-    found = re.search(r"^go (\S+)$", go_mod, re.MULTILINE)
-    assert found is not None, "go.mod has a go directive"
-    return found[1]
 
 
 class Build:
@@ -296,10 +232,3 @@ class Build:
                 "the Go module proxy must be reachable (GOPROXY) or the modules be in Go's cache",
             )
         return done.stdout
-
-
-def _pinned(go_mod: str, module: str) -> str:
-    found = re.search(rf"^\s*(?:require )?{re.escape(module)} (v\S+)", go_mod, re.MULTILINE)
-    if found is None:
-        raise SandboxError(f"go.mod does not require {module}", f"restore {SOURCES / 'go.mod'} from the repository")
-    return found[1]

@@ -25,6 +25,7 @@ class Hierarchies:
 
     @property
     def components(self) -> Path:
+        """The group that components are started in."""
         return self.tracking / NAME / "components"
 
 
@@ -41,6 +42,12 @@ def hierarchies(mounts: str | None = None) -> Hierarchies | None:
         return None
     # Version 2 names every process once, also where version 1 does the limiting.
     return Hierarchies(all=tuple(v1 + v2), tracking=(v2 or v1)[0])
+
+
+def components() -> Path | None:
+    """The group of the sandbox's components; None on a machine without control groups."""
+    found = hierarchies()
+    return None if found is None else found.components
 
 
 def make(found: Hierarchies) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from gsv_sandbox import database, provider
+from gsv_sandbox import cgroups, database, provider
 from gsv_sandbox.api import Api
 from gsv_sandbox.errors import SandboxError
 from gsv_sandbox.processes import Processes
@@ -122,7 +122,7 @@ def _seed(arguments: argparse.Namespace, paths: Paths) -> int:
 
 
 def _writer(arguments: argparse.Namespace, paths: Paths) -> int:
-    processes = Processes(paths)
+    processes = Processes(paths, cgroups.components())
     if arguments.action == "start":
         started = database.start_writer(paths, processes, _api(_native(paths)), arguments.rate)
         print("the writer was started" if started else "the writer runs already")

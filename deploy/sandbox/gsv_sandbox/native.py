@@ -31,6 +31,7 @@ from gsv_sandbox import (
 )
 from gsv_sandbox.addresses import API_URL, NODE_NAME
 from gsv_sandbox.api import Api, condition
+from gsv_sandbox.catalogue import SOURCES, catalogue
 from gsv_sandbox.errors import SandboxError
 from gsv_sandbox.processes import Processes
 from gsv_sandbox.progress import Display
@@ -73,7 +74,7 @@ class Native:
 
     def __init__(self, paths: Paths, console: Console) -> None:
         self._paths, self._console = paths, console
-        self._processes = Processes(paths)
+        self._processes = Processes(paths, cgroups.components())
 
     def kubeconfig(self, identity: str) -> Path:
         return self._paths.kubeconfig(identity)
@@ -82,8 +83,7 @@ class Native:
         """Bring everything up, or mend what died; ends when cmp-postgres is healthy. SandboxError says what failed."""
         with self._alone():
             self._check()
-            go_mod = (binaries.SOURCES / "go.mod").read_text()
-            with Display(self._console, binaries.catalogue(go_mod)) as display:
+            with Display(self._console, catalogue((SOURCES / "go.mod").read_text())) as display:
                 debian.ensure(display.say)
                 if not self._ours():
                     preflight.check_network(self._paths)

@@ -36,7 +36,7 @@ OPERATOR_CPU = "500m"
 
 def operator_manifest(text: str, image: str) -> list[Body]:
     """The release's manifest with our image, never pulled, and with processor enough to start quickly."""
-    text = re.sub(r"\S+/cloudnative-pg/cloudnative-pg:\S+", image, text)
+    text = re.sub(r"[\w.:/-]+/cloudnative-pg/cloudnative-pg:[\w.-]+", image, text)
     text = text.replace("imagePullPolicy: Always", "imagePullPolicy: IfNotPresent")
     bodies = documents(text)
     for container in _containers(bodies, OPERATOR):

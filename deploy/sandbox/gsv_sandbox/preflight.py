@@ -11,6 +11,7 @@ from pathlib import Path
 
 from gsv_sandbox import binaries, cgroups, network
 from gsv_sandbox.addresses import BRIDGE, BRIDGE_PORTS, LOOPBACK, LOOPBACK_PORTS, NODE_IP
+from gsv_sandbox.catalogue import SOURCES, required_go
 from gsv_sandbox.errors import PreflightError, SandboxError
 from gsv_sandbox.state import CACHE_VARIABLE, STATE_VARIABLE, Paths
 
@@ -51,7 +52,7 @@ def root(uid: int | None = None) -> None:
 
 def go(found: str | None = None) -> None:
     version = binaries.go_version() if found is None else found
-    wanted = binaries.required_go((binaries.SOURCES / "go.mod").read_text())
+    wanted = required_go((SOURCES / "go.mod").read_text())
     if _numbers(version) < _numbers(wanted):
         raise SandboxError(f"Go is {version}, too old", f"install Go {wanted} or newer and put its `go` on PATH")
 

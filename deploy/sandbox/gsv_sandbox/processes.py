@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gsv_sandbox import cgroups
 from gsv_sandbox.errors import SandboxError
 from gsv_sandbox.state import Paths, boot_id, read_json, write_private
 
@@ -41,10 +40,13 @@ class Service:
 
 
 class Processes:
-    """Starts, finds and stops the sandbox's components. Pid files are in `run`, output goes to `log/<name>.log`."""
+    """Starts, finds and stops the sandbox's components. Pid files are in `run`, output goes to `log/<name>.log`.
 
-    def __init__(self, paths: Paths) -> None:
-        self._paths = paths
+    `group` is the control group that started processes are put into; without one they stay in ours.
+    """
+
+    def __init__(self, paths: Paths, group: Path | None = None) -> None:
+        self._paths, self._group = paths, group
 
     def start(self, service: Service) -> bool:
         """Start `service` unless it already runs just so; True when a process was started."""
@@ -56,11 +58,10 @@ class Processes:
         if log.exists():
             log.replace(log.with_suffix(".log.1"))
         argv = list(service.argv)
-        groups = cgroups.hierarchies()
-        if groups is not None and groups.components.is_dir():
+        if self._group is not None:
             # The shell puts itself into the group before it becomes the component: not one fork can get away.
             join = 'echo $$ >"$0" && exec "$@"'
-            argv = ["/bin/sh", "-c", join, str(groups.components / "cgroup.procs"), *argv]
+            argv = ["/bin/sh", "-c", join, str(self._group / "cgroup.procs"), *argv]
         with log.open("w") as output:
             process = subprocess.Popen(
                 argv,

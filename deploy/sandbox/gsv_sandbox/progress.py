@@ -9,7 +9,7 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from gsv_sandbox.binaries import Binary
+from gsv_sandbox.catalogue import Binary
 
 
 class Display:
