@@ -15,14 +15,19 @@ from gsv_ops.operations.records import Records
 
 FOLDER = "journals"
 
+Result = Literal["done", "already", "failed", "unknown"]
+
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one action: `done` by this run, `already` so when it came to it, or `failed`; the detail says why."""
+    """What became of one action; the detail says why.
+
+    `done` by this run, `already` so when it came to it, `failed` and not done, or `unknown`: asked for, and no answer came.
+    """
 
     verb: str
     target: str
-    result: Literal["done", "already", "failed"]
+    result: Result
     detail: str = ""
 
 
@@ -60,7 +65,7 @@ class Journal:
             run_id, _, of = name.removeprefix(f"{FOLDER}/").rpartition("-")
             if of == operation:
                 journal = cls.open(records, operation, run_id)
-                if not journal.released:
+                if journal.entries and not journal.released:
                     found.append(journal)
         return found
 
@@ -70,9 +75,11 @@ class Journal:
         return bool(self.entries or self.notes or self.outcomes)
 
     def will_make(self, target: Target) -> None:
-        """Write down that `target` is about to be made. Once per target: a second call changes nothing."""
-        if self._entry(target) is None:
+        """Write down that `target` is about to be made, and so is to be taken down: also what was made and released before."""
+        known = self._entry(target) is not None
+        if not known:
             self.entries.append({"target": vars(target) | {"uid": ""}, "uid": ""})
+        if not known or self.released:
             self.released = False
             self._save()
 
@@ -98,7 +105,7 @@ class Journal:
         self.notes.update(facts)
         self._save()
 
-    def outcome(self, verb: str, target: Target, result: Literal["done", "already", "failed"], detail: str = "") -> None:
+    def outcome(self, verb: str, target: Target, result: Result, detail: str = "") -> None:
         """Write down what became of one action."""
         self.outcomes.append(Outcome(verb, str(target), result, detail))
         self._save()
