@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from gsv_ops.operations.records import DamagedRecord
+
 Verb = Literal["create", "patch", "delete"]
 
 RUN_NAME = "{run}"
@@ -106,7 +108,7 @@ class Plan:
 
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> Plan:
-        """The plan that `to_json` wrote. Raises ValueError if it does not give the id it says it has."""
+        """The plan that `to_json` wrote. Raises DamagedRecord if it does not give the id it says it has."""
         plan = cls(
             operation=body["operation"],
             environment=body["environment"],
@@ -118,8 +120,10 @@ class Plan:
             facts=body["facts"],
             seen=body["seen"],
         )
-        if body.get("id", plan.id) != plan.id:
-            raise ValueError(f"the stored plan says it is {body['id']} but its content gives {plan.id}: it was changed after it was made")
+        if body.get("id") != plan.id:
+            raise DamagedRecord(
+                f"the stored plan says it is {body.get('id')} but its content gives {plan.id}: it was changed after it was made"
+            )
         return plan
 
 

@@ -6,6 +6,8 @@ The root is a folder by default and any fsspec location in a cluster. No secret 
 from __future__ import annotations
 
 import json
+import os
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +15,11 @@ from typing import Any
 from upath import UPath
 
 EVIDENCE_VARIABLE = "GSV_EVIDENCE_ROOT"
+LOCAL = ("", "file", "local")
+
+
+class DamagedRecord(ValueError):
+    """A record is not what was written; the message says which, and what to do with it."""
 
 
 @dataclass(frozen=True)
@@ -26,25 +33,35 @@ class Records:
         path = self.path(name)
         path.parent.mkdir(parents=True, exist_ok=True)
         text = json.dumps(body, indent=1, sort_keys=True, default=str)
-        if path.protocol in ("", "file"):
-            partial = path.with_name(f".{path.name}.partial")
-            partial.write_text(text)
-            partial.rename(path)
+        if path.protocol in LOCAL:
+            # a name of its own: two runs may write one record at the same moment
+            partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+            try:
+                with partial.open("w") as file:
+                    file.write(text)
+                    file.flush()
+                    os.fsync(file.fileno())
+                partial.rename(path)
+            except BaseException:
+                partial.unlink(missing_ok=True)
+                raise
         else:
             path.write_text(text)  # object stores replace an object whole
         return path
 
     def read(self, name: str) -> dict[str, Any] | None:
-        """The record, or None if there is none. Raises ValueError for one that is not JSON."""
+        """The record, or None if there is none. Raises DamagedRecord for one that is not a JSON object."""
         path = self.path(name)
         try:
             text = path.read_text()
         except FileNotFoundError:
             return None
         try:
-            body: dict[str, Any] = json.loads(text)
+            body = json.loads(text)
         except json.JSONDecodeError as problem:
-            raise ValueError(f"record {path} is not valid JSON ({problem.msg} at {problem.pos}); move it away to go on") from None
+            raise DamagedRecord(f"record {path} is not valid JSON ({problem.msg} at {problem.pos}); move it away to go on") from None
+        if not isinstance(body, dict):
+            raise DamagedRecord(f"record {path} holds {type(body).__name__}, expected an object; move it away to go on")
         return body
 
     def names(self, folder: str) -> list[str]:
