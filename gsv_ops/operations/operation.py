@@ -116,6 +116,7 @@ S = TypeVar("S")
 
 def nothing_to_release(desk: Desk, journal: Journal) -> None:
     """The release of an operation whose work stays."""
+    journal.release()
 
 
 @dataclass(frozen=True)

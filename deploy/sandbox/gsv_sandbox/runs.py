@@ -154,6 +154,8 @@ def _take(run: Run, event: Mapping[str, Any], tell: Callable[[str], None]) -> No
         case "LogMessageEvent":
             run.lines.append(event["message"])
             tell(event["message"])
+        case "EngineEvent" if "blocked by limit" in event["message"]:
+            tell(event["message"])  # another run holds the pool: say what this one waits for
         case "ExecutionStepFailureEvent":
             said = (event.get("failureMetadata") or {}).get("description") or (event.get("error") or {}).get("message") or event["message"]
             run.failures.append(said)
