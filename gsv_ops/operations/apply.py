@@ -5,16 +5,17 @@ Two runs, or a run and a human, cannot harm each other: whoever comes second fin
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from gsv_ops.kube import errors, resources
+from gsv_ops.kube import errors, objects, resources
 from gsv_ops.kube.protocol import Object, Resource
 from gsv_ops.operations.journal import Journal
 from gsv_ops.operations.operation import Desk, OperationFailed
-from gsv_ops.operations.plan import Action, Plan, Target, named
+from gsv_ops.operations.plan import Action, Plan, Target, Verb, named
 
 ROOT_RUN_LABEL = "gsv-ops/run"
 OPERATION_LABEL = "gsv-ops/operation"
@@ -52,15 +53,15 @@ def create(desk: Desk, action: Action, journal: Journal, lifetime: timedelta | N
         }
     resource = resources.of(body)
     found = find(desk, resource, target)
+    made = False
     if found is None:
         journal.will_make(target)
         try:
-            found = desk.kube.create(body)
-            journal.outcome("create", target, "done")
+            with _answered("create", target, journal):
+                found = desk.kube.create(body)
+            made = True
         except errors.AlreadyExists:
             found = desk.kube.get(resource, target.name, target.namespace or None)
-    elif is_ours(found, journal):
-        journal.outcome("create", target, "already", "this run had made it before")
     if not is_ours(found, journal):
         journal.outcome("create", target, "failed", "the name belongs to another object")
         raise ClusterMovedOn(
@@ -68,7 +69,14 @@ def create(desk: Desk, action: Action, journal: Journal, lifetime: timedelta | N
             f"Look at it, and delete or rename it if it is not needed.",
             f"kubectl get {resource.qualified} {target.name} -n {target.namespace} -o yaml",
         )
-    journal.made(target, found["metadata"]["uid"])
+    if objects.deleting(found):
+        journal.outcome("create", target, "failed", "what this run had made before is still being taken down")
+        raise OperationFailed(f"{target} was made by this run before and is still being taken down; run it again when it is gone.")
+    journal.made(target, objects.uid(found))
+    if made:
+        journal.outcome("create", target, "done")
+    else:
+        journal.outcome("create", target, "already", "this run had made it before")
     return found
 
 
@@ -82,13 +90,14 @@ def delete(desk: Desk, action: Action, journal: Journal) -> None:
         return
     _check_guard(action, found, journal)
     try:
-        desk.kube.delete(
-            resource,
-            target.name,
-            target.namespace or None,
-            uid=target.uid,
-            resource_version=found["metadata"]["resourceVersion"],
-        )
+        with _answered("delete", target, journal):
+            desk.kube.delete(
+                resource,
+                target.name,
+                target.namespace or None,
+                uid=target.uid,
+                resource_version=found["metadata"]["resourceVersion"],
+            )
     except errors.NotFound:
         journal.outcome("delete", target, "already", "it is gone")
     except errors.Conflict:
@@ -110,8 +119,9 @@ def patch(desk: Desk, action: Action, journal: Journal) -> Object:
     precondition = {"metadata": {"uid": target.uid, "resourceVersion": found["metadata"]["resourceVersion"]}}
     body = {**(action.body or {}), "metadata": {**(action.body or {}).get("metadata", {}), **precondition["metadata"]}}
     try:
-        changed = desk.kube.patch(resource, target.name, target.namespace or None, body)
-    except errors.Conflict:
+        with _answered("patch", target, journal):
+            changed = desk.kube.patch(resource, target.name, target.namespace or None, body)
+    except (errors.Conflict, errors.NotFound):
         journal.outcome("patch", target, "failed", "it changed in the moment of the change")
         raise ClusterMovedOn(f"{target} changed in the moment of the change; it was left alone. Plan again.") from None
     journal.outcome("patch", target, "done")
@@ -145,41 +155,31 @@ def is_ours(found: Object, journal: Journal) -> bool:
 def release_made(desk: Desk, journal: Journal, seconds: float) -> list[str]:
     """Take down what the journal says was made, newest first, and wait until it is gone; returns what is still there after `seconds`.
 
-    Only objects that carry this run's label are touched: whatever else stands under such a name is not ours.
+    Only objects that carry this run's label are touched: whatever else stands under such a name is not ours. What was made before something
+    that is still there stays too, since it may be what shuts it off.
     """
     deadline = desk.monotonic() + seconds
-    left = []
+    left: list[str] = []
     for target in reversed(journal.targets()):
-        resource = _resource(target)
-        found = find(desk, resource, target)
-        if found is None or not is_ours(found, journal):
+        if left:
+            left.append(f"{target}: kept for what is still there")
             continue
-        uid = found["metadata"]["uid"]
         try:
-            desk.kube.delete(resource, target.name, target.namespace or None, uid=uid, propagation="Foreground")
-            desk.kube.wait(
-                resource,
-                target.name,
-                target.namespace or None,
-                partial(_is_gone, uid),
-                timeout=max(1.0, deadline - desk.monotonic()),
-                what=f"{target} to be gone",
-            )
-        except errors.NotFound:
-            pass
-        except errors.WaitTimeout as problem:
+            _take_down(desk, target, journal, max(1.0, deadline - desk.monotonic()))
+        except errors.KubeError as problem:
             left.append(f"{target}: {problem}")
-            continue
-        desk.log(f"{target} is gone")
     return left
 
 
 def guard_value(found: Object, path: str) -> Any:
-    """The value at a guard's path (`status.phase`, `metadata.labels.app`); None where there is none."""
+    """The value at a guard's path (`status.phase`, `metadata.labels.cnpg.io/cluster`); None where there is none."""
     value: Any = found
-    for key in path.split("."):
-        value = value.get(key) if isinstance(value, dict) else None
-    return value
+    steps = path.split(".")
+    while steps and isinstance(value, dict):
+        # a label's key may hold dots itself: the longest key that is there is meant
+        length = next((n for n in range(len(steps), 0, -1) if ".".join(steps[:n]) in value), len(steps))
+        value, steps = value.get(".".join(steps[:length])), steps[length:]
+    return None if steps else value
 
 
 def _check_guard(action: Action, found: Object, journal: Journal) -> None:
@@ -193,6 +193,32 @@ def _check_guard(action: Action, found: Object, journal: Journal) -> None:
     if moved:
         journal.outcome(action.verb, action.target, "failed", "; ".join(moved))
         raise ClusterMovedOn(f"{action.target} is no longer what the plan relied on ({'; '.join(moved)}); it was left alone. Plan again.")
+
+
+@contextmanager
+def _answered(verb: Verb, target: Target, journal: Journal) -> Iterator[None]:
+    """Within it, a write whose answer never came is written down as unknown: it may have been done."""
+    try:
+        yield
+    except (errors.Unavailable, errors.UnexpectedResponse):
+        journal.outcome(verb, target, "unknown", "the API server gave no answer to it")
+        raise
+
+
+def _take_down(desk: Desk, target: Target, journal: Journal, seconds: float) -> None:
+    resource = _resource(target)
+    found = find(desk, resource, target)
+    if found is None or not is_ours(found, journal):
+        return
+    uid = objects.uid(found)
+    try:
+        desk.kube.delete(resource, target.name, target.namespace or None, uid=uid, propagation="Foreground")
+        desk.kube.wait(
+            resource, target.name, target.namespace or None, partial(_is_gone, uid), timeout=seconds, what=f"{target} to be gone"
+        )
+    except (errors.NotFound, errors.Conflict):
+        pass  # it is gone, or its name belongs to another object by now
+    desk.log(f"{target} is gone")
 
 
 def _is_gone(uid: str, body: Object | None) -> bool | None:
