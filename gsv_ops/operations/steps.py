@@ -6,22 +6,23 @@ The bodies only translate: from Dagster's context to a Desk, from exceptions to 
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import dagster as dg
 
 from gsv_ops.kube.errors import KubeError
-from gsv_ops.operations import report
+from gsv_ops.operations import report, stored_plans
 from gsv_ops.operations.desk import DeskFactory
 from gsv_ops.operations.ending import four_lines
 from gsv_ops.operations.journal import Journal
-from gsv_ops.operations.operation import Desk, Operation, OperationFailed, PlanFrame
-from gsv_ops.operations.plan import Plan, differences
+from gsv_ops.operations.operation import Desk, Operation, OperationFailed, PlanFrame, nothing_to_release
+from gsv_ops.operations.plan import Plan
+from gsv_ops.operations.records import DamagedRecord
 from gsv_ops.platform.environments import WrongCluster
 from gsv_ops.platform.spec import InvalidSpec
 
-EXPECTED = (KubeError, OperationFailed, WrongCluster, InvalidSpec)
+EXPECTED = (KubeError, OperationFailed, WrongCluster, InvalidSpec, DamagedRecord)
 """Failures that carry their own explanation; anything else is a defect and is shown with where it came from."""
 
 
@@ -63,20 +64,20 @@ def plan_step(
         desk = desk_of(context, factory)
         params = operation.params.model_validate(config["params"])
         plan = make_plan(operation, desk, params)
+        if not applying:
+            stored_plans.store(desk, plan, context.run_id)
     context.instance.add_run_tags(
         context.run_id,
         {"gsv/operation": operation.name, "gsv/mode": config["mode"], "gsv/plan_id": plan.id, "gsv/environment": plan.environment},
     )
     shown = report.plan_metadata(plan, "" if applying else link(plan))
     context.add_output_metadata(shown)
-    if not applying:
-        desk.records.write(f"plans/{plan.id}", {"plan": plan.to_json(), "made_at": desk.now().isoformat(), "run_id": context.run_id})
     for refusal in plan.refused:
         context.log.warning(f"refused: {refusal.target}: {refusal.reason}")
     if applying:
         with explained(context, operation, plan, metadata=shown):
             if config["plan_id"]:
-                _require_same(desk, plan, config["plan_id"], plan_only_job)
+                stored_plans.require_same(desk, plan, config["plan_id"], plan_only_job)
             if plan.refused:
                 raise OperationFailed("; ".join(f"{r.target}: {r.reason}" for r in plan.refused))
     else:
@@ -88,24 +89,26 @@ def plan_step(
 
 def apply_step(context: dg.OpExecutionContext, operation: Operation[Any, Any], factory: DeskFactory, plan_only_job: str, body: Any) -> Any:
     """Carry out the plan as it was shown, and take down what must not stay, whatever happens in between."""
-    plan = Plan.from_json(body)
-    journal = Journal.open(factory.records, operation.name, _root(context))
+    plan, journal = _opened(context, operation, factory, body)
     with explained(context, operation, plan, journal):
         factory.check()
         desk = desk_of(context, factory)
         plan_id = context.op_config["plan_id"]
+        stored_plans.require_made_here(desk, plan, plan_id)
         if plan_id and not journal.begun:
             now = make_plan(operation, desk, operation.params.model_validate(plan.params))
-            _require_same(desk, now, plan_id, plan_only_job)
+            stored_plans.require_same(desk, now, plan_id, plan_only_job)
         release_ended_runs(operation, desk)
         results = journal.notes.get("results")
-        try:
+        # Here, and not in a step of its own: after a cancellation no later step runs.
+        with _released(operation, desk, journal):
             if results is None:
                 results = dict(operation.execute(desk, plan, journal))
                 journal.note(results=results)
-        finally:
-            # Here, and not in a step of its own: after a cancellation no later step runs.
-            operation.release(desk, journal)
+            else:
+                desk.log(
+                    "this run did its work before: nothing is done anew, its results are only judged again. Launch a new run for new work."
+                )
     return {"plan": body, "results": results}
 
 
@@ -113,15 +116,14 @@ def verify_step(
     context: dg.OpExecutionContext, operation: Operation[Any, Any], factory: DeskFactory, key: dg.AssetKey | None, body: Any
 ) -> Iterator[Any]:
     """Ask the cluster whether it is really so; materialise the asset only if it is."""
-    plan = Plan.from_json(body["plan"])
-    journal = Journal.open(factory.records, operation.name, _root(context))
+    plan, journal = _opened(context, operation, factory, body["plan"])
     with explained(context, operation, plan, journal):
         desk = desk_of(context, factory)
         verdict = operation.verify(desk, plan, body["results"])
-    word = verdict.word or verdict.status
-    where = write_evidence(
-        context, desk.records, operation.name, plan, journal, verdict={"status": verdict.status, "word": word, "reason": verdict.reason}
-    )
+        word = verdict.word or verdict.status
+        where = write_evidence(
+            context, desk.records, operation.name, plan, journal, verdict={"status": verdict.status, "word": word, "reason": verdict.reason}
+        )
     facts = {
         "verdict": dg.MetadataValue.text(word),
         "reason": dg.MetadataValue.text(verdict.reason),
@@ -145,6 +147,8 @@ def verify_step(
 
 def release_ended_runs(operation: Operation[Any, Any], desk: Desk) -> None:
     """Take down what earlier runs of the operation left behind because they were killed."""
+    if operation.release is nothing_to_release:
+        return
     for journal in Journal.unreleased(desk.records, operation.name):
         if journal.root_run_id != desk.run_id and desk.is_over(journal.root_run_id):
             desk.log(f"run {journal.root_run_id} ended without taking down what it made; doing it now")
@@ -159,17 +163,24 @@ def explained(
     journal: Journal | None = None,
     metadata: Mapping[str, dg.MetadataValue[Any]] | None = None,
 ) -> Iterator[None]:
-    """Turn whatever goes wrong inside into a failed step that says why and ends with the four lines; evidence is kept of it."""
+    """Turn whatever goes wrong inside into a failed step that says why and ends with the four lines; evidence is kept of it.
+
+    A cancellation goes on as one; its four lines stand in the log.
+    """
     try:
         yield
+    except dg.DagsterExecutionInterruptedError as problem:
+        context.log.error(f"cancelled\n{four_lines(plan, journal, problem, operation.rerun)}")
+        if journal is not None:
+            _keep_evidence(context, operation, plan, journal, {"status": "cancelled", "reason": "the run was cancelled"})
+        raise
     except Exception as problem:  # noqa: BLE001  nothing of a client library's exception may reach the event log
-        known = isinstance(problem, EXPECTED)
-        cause = str(problem) if known else f"unexpected {type(problem).__name__}: {problem}"
-        if not known:
+        cause = _said(problem)
+        if not isinstance(problem, EXPECTED):
             context.log.error("".join(traceback.format_tb(problem.__traceback__)))
         ending = four_lines(plan, journal, problem, operation.rerun)
         if journal is not None:
-            write_evidence(context, journal.records, operation.name, plan, journal, verdict={"status": "failed", "reason": cause})
+            _keep_evidence(context, operation, plan, journal, {"status": "failed", "reason": cause})
         raise dg.Failure(f"{cause}\n{ending}", metadata=dict(metadata or {}), allow_retries=False) from None
 
 
@@ -197,25 +208,40 @@ def write_evidence(
     return str(records.write(f"evidence/{at:%Y-%m-%d}/{context.run_id}-{operation}", record))
 
 
-def _require_same(desk: Desk, now: Plan, plan_id: str, plan_only_job: str) -> None:
-    stored = desk.records.read(f"plans/{plan_id}") if plan_id.startswith("p-") and plan_id[2:].isalnum() else None
-    if stored is None:
-        raise OperationFailed(
-            f"no plan {plan_id!r} is known here; nothing was changed. Launch {plan_only_job} and apply the plan it shows."
-        )
-    age = desk.now() - datetime.fromisoformat(stored["made_at"])
-    limit = timedelta(seconds=desk.spec.desk.plan_lifetime_seconds)
-    if age > limit:
-        raise OperationFailed(
-            f"plan {plan_id} is {age.seconds // 60} minutes old, older than {limit}; nothing was changed. Launch {plan_only_job} again."
-        )
-    if now.id != plan_id:
-        moved = differences(Plan.from_json(stored["plan"]), now) or ["the plan's content"]
-        raise OperationFailed(
-            f"the cluster has moved on since plan {plan_id} was made; nothing was changed. What moved:\n  "
-            + "\n  ".join(moved)
-            + f"\nLaunch {plan_only_job} again and read the new plan."
-        )
+def _keep_evidence(
+    context: dg.OpExecutionContext, operation: Operation[Any, Any], plan: Plan | None, journal: Journal, verdict: Mapping[str, Any]
+) -> None:
+    """Write the evidence of a failure; that it could not be written must not hide the failure."""
+    try:
+        write_evidence(context, journal.records, operation.name, plan, journal, verdict=verdict)
+    except Exception as problem:  # noqa: BLE001
+        context.log.error(f"the evidence of this failure could not be written: {type(problem).__name__}: {problem}")
+
+
+@contextmanager
+def _released(operation: Operation[Any, Any], desk: Desk, journal: Journal) -> Iterator[None]:
+    """Take down what must not stay, whatever happens within; of two failures both are told, and a cancellation stays one."""
+    try:
+        yield
+    except BaseException as problem:
+        try:
+            operation.release(desk, journal)
+        except Exception as second:  # noqa: BLE001  told together with the first
+            desk.log(f"what this run made could not be taken down: {second}")
+            if isinstance(problem, Exception):
+                command = getattr(second, "next_command", "") or getattr(problem, "next_command", "")
+                raise OperationFailed(f"{_said(problem)}\nAnd then: {_said(second)}", command) from None
+        raise
+    operation.release(desk, journal)
+
+
+def _said(problem: Exception) -> str:
+    return str(problem) if isinstance(problem, EXPECTED) else f"unexpected {type(problem).__name__}: {problem}"
+
+
+def _opened(context: dg.OpExecutionContext, operation: Operation[Any, Any], factory: DeskFactory, body: Any) -> tuple[Plan, Journal]:
+    with explained(context, operation):
+        return Plan.from_json(body), Journal.open(factory.records, operation.name, _root(context))
 
 
 def _root(context: dg.OpExecutionContext) -> str:
