@@ -105,7 +105,13 @@ def _asset_link(job: str, node: str) -> ApplyLink:
 
 def _plan_only(operation: AnyOperation, name: str, link: ApplyLink) -> dg.JobDefinition:
     plan = _plan_op(operation, name, name, link)
-    description = f"Shows what {operation.name} would do, and changes nothing."
+    description = f"""
+Shows what {operation.name} would do, as a table, with a link that applies exactly this plan.
+
+**When to run:** before {operation.name}, to read its plan first.
+**What it changes:** nothing.
+**How to undo:** nothing to undo.
+"""
 
     @dg.graph(name=name, description=description)
     def graph() -> None:
@@ -192,7 +198,30 @@ def _mapping(
         steps_config = {name: {"config": config} for name in names}
         return {"ops": steps_config} if of_job else steps_config
 
-    return dg.ConfigMapping(config_fn=to_steps, config_schema=schema.to_config_schema())
+    return dg.ConfigMapping(config_fn=to_steps, config_schema=_plain_fields(schema))
+
+
+def _plain_fields(schema: type[dg.Config]) -> dict[str, dg.Field]:
+    """The fields, without the `{env: NAME}` that Dagster lets stand for any of them: the value would end up in plans and messages."""
+    fields: Mapping[str, dg.Field] = schema.to_fields_dict()
+    return {
+        name: dg.Field(
+            _plain(field.config_type),
+            description=field.description,
+            is_required=field.is_required,
+            **({"default_value": field.default_value} if field.default_provided else {}),
+        )
+        for name, field in fields.items()
+    }
+
+
+def _plain(kind: Any) -> Any:
+    for source, plain in ((dg.StringSource, dg.String), (dg.IntSource, dg.Int), (dg.BoolSource, dg.Bool)):
+        if kind is source:
+            return plain
+    if isinstance(kind, dg.Noneable):
+        return dg.Noneable(_plain(kind.inner_type))
+    return dg.Array(_plain(kind.inner_type)) if isinstance(kind, dg.Array) else kind
 
 
 def _not_launched(operation: AnyOperation, problems: Sequence[str], values: Mapping[str, Any]) -> Exception:

@@ -76,6 +76,8 @@ def _value(fact: Fact) -> dg.MetadataValue[Any]:
             return dg.MetadataValue.md(fact.text)
         case Timestamp():
             return dg.MetadataValue.timestamp(fact.at)
+        case Table(rows=[]):
+            return dg.MetadataValue.text("none")
         case Table():
             return dg.MetadataValue.table([dg.TableRecord(dict(row)) for row in fact.rows])
         case str():
