@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -29,8 +29,12 @@ class InvalidSpec(ValueError):
 
 
 def _bytes(value: object) -> object:
-    match = _SIZE.match(value) if isinstance(value, str) else None
-    return int(match[1]) * _FACTOR[match[2]] if match else value
+    if not isinstance(value, str):
+        return value
+    match = _SIZE.match(value)
+    if match is None:
+        raise ValueError(f"{value!r} is no size; expected whole bytes, or such as 20MiB or 50Gi")
+    return int(match[1]) * _FACTOR[match[2]]
 
 
 Bytes = Annotated[int, BeforeValidator(_bytes), Field(ge=0)]
@@ -174,6 +178,8 @@ class _UniqueKeyLoader(yaml.SafeLoader):
         seen: set[Any] = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=deep)
+            if not isinstance(key, Hashable):
+                continue  # the safe loader refuses it
             if key in seen:
                 raise yaml.constructor.ConstructorError(None, None, f"key {key!r} stands twice", key_node.start_mark)
             seen.add(key)
