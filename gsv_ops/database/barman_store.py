@@ -20,6 +20,7 @@ from gsv_ops.operations.operation import OperationFailed
 
 TIMEOUT_SECONDS = 10
 MOST_ATTEMPTS = 3
+COMPRESSIONS = ("gz", "bz2", "xz", "snappy", "lz4", "zst")
 
 
 class StoreUnreadable(OperationFailed):
@@ -51,7 +52,10 @@ class BarmanStore:
         found = set()
         for folder in sorted({name[:16] for name in names}):
             for key, _ in self._list(f"wals/{folder}/"):
-                found.add(key.rsplit("/", 1)[-1].split(".", 1)[0])
+                segment, dot, rest = key.rsplit("/", 1)[-1].partition(".")
+                # .partial files and .backup labels bear a segment's name and do not hold it
+                if not dot or rest in COMPRESSIONS:
+                    found.add(segment)
         return found & set(names)
 
     def base_backups(self) -> list[BaseBackup]:
@@ -87,25 +91,26 @@ class BarmanStore:
         from botocore.config import Config
         from botocore.exceptions import BotoCoreError, ClientError
 
-        client = boto3.client(
-            "s3",
-            endpoint_url=self.endpoint_url,
-            region_name=self.region or "us-east-1",
-            aws_access_key_id=self.access_key,
-            aws_secret_access_key=self.secret_key,
-            config=Config(
-                connect_timeout=TIMEOUT_SECONDS,
-                read_timeout=TIMEOUT_SECONDS,
-                retries={"max_attempts": MOST_ATTEMPTS, "mode": "standard"},
-                s3={"addressing_style": "path"} if self.endpoint_url else {},
-            ),
+        config = Config(
+            connect_timeout=TIMEOUT_SECONDS,
+            read_timeout=TIMEOUT_SECONDS,
+            retries={"max_attempts": MOST_ATTEMPTS, "mode": "standard"},
+            s3={"addressing_style": "path"} if self.endpoint_url else {},
         )
         try:
+            client = boto3.client(
+                "s3",
+                endpoint_url=self.endpoint_url,
+                region_name=self.region or "us-east-1",
+                aws_access_key_id=self.access_key,
+                aws_secret_access_key=self.secret_key,
+                config=config,
+            )
             return call(client)
         except ClientError as problem:
             code = problem.response.get("Error", {}).get("Code", "unknown")
             reason = f"it answered {code}"
-        except BotoCoreError as problem:
+        except (BotoCoreError, ValueError) as problem:  # ValueError: the endpoint is no URL
             reason = type(problem).__name__
         raise StoreUnreadable(
             f"the object store s3://{self.bucket}/{self.prefix} at {self.endpoint_url or 'its default endpoint'} "

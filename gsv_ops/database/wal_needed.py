@@ -18,12 +18,22 @@ def positions(first: str, last: str, segment_size: int) -> list[str]:
 
 
 def missing(store: BarmanStore, first: str, last: str, segment_size: int) -> list[str]:
-    """The segments from `first` to `last` that are in the store on none of the timelines between the two, under `last`'s timeline.
+    """The segments from `first` to `last` that a restore lacks, each under the timeline it is expected on. Raises StoreUnreadable.
 
-    After a switchover the segment in which the timeline changed may be archived under either, so a position counts on any of them.
+    A new timeline begins with a segment of its own, so from where one is first seen, older timelines' segments no longer count: after a
+    failover they hold what was written aside of it. The last segment counts only on its own timeline.
     """
     old, new = parse_wal_name(first).timeline, parse_wal_name(last).timeline
-    timelines = range(min(old, new), max(old, new) + 1)
+    if old > new:
+        raise ValueError(f"WAL segment {first} is of a later timeline than {last}")
     wanted = positions(first, last, segment_size)
-    there = {position_key(name) for name in store.segments({f"{timeline:08X}{at}" for timeline in timelines for at in wanted})}
-    return [f"{new:08X}{at}" for at in wanted if at not in there]
+    there = store.segments({f"{timeline:08X}{at}" for timeline in range(old, new + 1) for at in wanted})
+    lacking, timeline = [], old
+    for at in wanted:
+        least = new if at == wanted[-1] else timeline
+        found = [t for t in range(least, new + 1) if f"{t:08X}{at}" in there]
+        if found:
+            timeline = found[-1]
+        else:
+            lacking.append(f"{least:08X}{at}")
+    return lacking
