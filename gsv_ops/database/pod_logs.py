@@ -19,7 +19,8 @@ from gsv_ops.kube.protocol import Kube, Object
 MOST_LINES = 2000
 LONGEST = 400
 _ERROR_LINE = re.compile(r"\b(ERROR|FATAL|PANIC)\b:?\s*(?P<text>.*)")
-_FROM_CONNECTION_STRING = re.compile(r"password=\S+", re.IGNORECASE)
+_FROM_CONNECTION_STRING = re.compile(r"password=('(\\.|[^'\\])*'|\S+)", re.IGNORECASE)
+_FROM_URL = re.compile(r"(\w+://[^\s/:@]*):[^\s/]*@")
 
 
 @dataclass(frozen=True)
@@ -89,4 +90,5 @@ def _time(text: str) -> datetime | None:
 
 def _clean(text: str) -> str:
     text = _FROM_CONNECTION_STRING.sub("password=...", " ".join(text.split()))
+    text = _FROM_URL.sub(r"\1:...@", text)
     return text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."
