@@ -30,8 +30,9 @@ from gsv_ops.platform.spec import Database
 
 NOT_STARTED = ("", "pending")
 COMPLETED = "completed"
-FAILED = ("failed", "invalid backup definition")
-KNOWN = (*NOT_STARTED, *FAILED, COMPLETED, "started", "running", "finalizing", "walArchivingFailing")
+# walArchivingFailing: the operator waits for the archive before it copies anything, and a backup without its WAL is none.
+FAILED = ("failed", "invalid backup definition", "walArchivingFailing")
+KNOWN = (*NOT_STARTED, *FAILED, COMPLETED, "started", "running", "finalizing")
 NEEDED = ("backupId", "beginWal", "endWal", "beginLSN", "endLSN", "startedAt", "stoppedAt")
 FINGERPRINTS = "fingerprints"
 

@@ -29,10 +29,11 @@ def verify(desk: Desk, plan: Plan, results: Mapping[str, Any]) -> Verdict:
     database = database_of(desk.spec, plan.params)
     backup, taken = results["backup"], results["fingerprint"]
     live = desk.kube.get(POSTGRES_BACKUP, backup["name"], database.namespace)
-    store = store_of(desk, database, desk.kube.get(POSTGRES_CLUSTER, database.cluster, database.namespace))
+    cluster = desk.kube.get(POSTGRES_CLUSTER, database.cluster, database.namespace)
     checks: list[Check] = []
     size = 0
     try:
+        store = store_of(desk, database, cluster)
         bases = store.base_backups()
         missing = wal_needed.missing(store, backup["beginWal"], results["last_segment"], results["segment_size"])
     except StoreUnreadable as problem:
