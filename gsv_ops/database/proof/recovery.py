@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
 from gsv_ops.database import pod_logs, source
 from gsv_ops.kube import objects
@@ -27,6 +27,8 @@ UNRECOVERABLE = "Cluster is unrecoverable and needs manual intervention"
 FETCH_BEGINS = "Starting barman-cloud-restore"
 FETCH_ENDS = "Restore completed"
 REPLAY_ENDS = ("recovery stopping before", "recovery stopping after")
+BORDERS = (FETCH_BEGINS, FETCH_ENDS, *REPLAY_ENDS)
+LONG_AGO = datetime.min.replace(tzinfo=UTC)
 MOST_CAUSES = 4
 
 
@@ -40,30 +42,30 @@ class RecoveryOverdue(OperationFailed):
 
 @dataclass
 class Logs:
-    """What the recovery's containers have said so far, by pod and container; the last that could be read of each."""
+    """What the recovery's containers have said so far that matters: what went wrong, and when each phase's border was passed.
 
-    by_container: dict[tuple[str, str], str] = field(default_factory=dict)
+    Only the newest lines of a log can be read, and a pod may be gone the next time: what was found stays known.
+    """
 
-    def keep(self, pod: str, found: Mapping[str, str]) -> None:
-        """Remember what was read, unless less is left than was known."""
-        for container, log in found.items():
-            if len(log) >= len(self.by_container.get((pod, container), "")):
-                self.by_container[pod, container] = log
+    wrong: dict[str, None] = field(default_factory=dict)
+    said: dict[str, datetime] = field(default_factory=dict)
+
+    def keep(self, found: Mapping[str, str]) -> None:
+        """Remember what matters of what was read, by container."""
+        for log in found.values():
+            self.wrong |= dict.fromkeys(pod_logs.complaints(log))
+            for line in pod_logs.lines(log):
+                border = next((text for text in BORDERS if line.text.startswith(text)), None)
+                if border and line.at and line.at > self.said.get(border, LONG_AGO):
+                    self.said[border] = line.at
 
     def causes(self) -> list[str]:
-        """What went wrong, oldest first, PostgreSQL's and the restoring tool's own words before the wrapper's."""
-        found = {c: None for log in self.by_container.values() for c in pod_logs.complaints(log)}
-        return list(found)
+        """What went wrong, in the order in which it was found."""
+        return list(self.wrong)
 
-    def moment(self, *texts: str) -> datetime | None:
-        """When one of the texts was said, the latest if it was said more than once (an attempt may have failed before)."""
-        said = [
-            line.at
-            for log in self.by_container.values()
-            for line in pod_logs.lines(log)
-            if line.at is not None and any(line.text.startswith(text) for text in texts)
-        ]
-        return max(said) if said else None
+    def moment(self, *borders: str) -> datetime | None:
+        """When one of the borders was passed, the latest if more than once (an attempt may have failed before)."""
+        return max((self.said[border] for border in borders if border in self.said), default=None)
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ def wait(desk: Desk, namespace: str, name: str, *, seconds: float, failed_attemp
         pods = desk.kube.list(POD, namespace, labels=f"{source.CLUSTER_LABEL}={name}")
         recovering = [pod for pod in pods if objects.labels(pod).get(JOB_ROLE) in RECOVERY_ROLES]
         for pod in recovering:
-            logs.keep(objects.name(pod), pod_logs.read(desk.kube, namespace, pod))
+            logs.keep(pod_logs.read(desk.kube, namespace, pod))
         if _ready(cluster):
             return Recovered(cluster, timings(cluster, logs, desk.now()))
         jobs = desk.kube.list(JOB, namespace, labels=f"{source.CLUSTER_LABEL}={name}")
