@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import Field, field_validator
 
 from gsv_ops.database import source
-from gsv_ops.database.backup.execute import COMPLETED, fingerprint_record
+from gsv_ops.database.backup.execute import COMPLETED, NEEDED, fingerprint_record
 from gsv_ops.database.backup.plan import database_of, known_database
 from gsv_ops.database.barman_store import configuration_of
 from gsv_ops.database.proof import scratch
@@ -134,14 +134,19 @@ def plan(spec: PlatformSpec, snapshot: ProofSnapshot, params: ProveBackup, frame
 
 def choose(backups: tuple[Object, ...], name: str) -> tuple[Object | None, tuple[Kept, ...]]:
     """The Backup to prove: the named one, else the newest completed one; and every other with the reason why not it."""
-    done = [b for b in backups if at(b, "status", "phase") == COMPLETED and at(b, "status", "stoppedAt") and at(b, "status", "backupId")]
+    done = [b for b in backups if at(b, "status", "phase") == COMPLETED and all(at(b, "status", key) for key in NEEDED)]
     named = [b for b in done if objects.name(b) == name] if name else done
     chosen = max(named, key=lambda b: parse_time(b["status"]["stoppedAt"]), default=None)
     kept = []
     for backup in backups:
         if backup is not chosen:
             phase = at(backup, "status", "phase", default="no phase yet")
-            reason = ("another was named" if name else "a newer one is completed") if backup in done else f"it is {phase}, not completed"
+            if backup in done:
+                reason = "another was named" if name else "a newer one is completed"
+            elif phase == COMPLETED:
+                reason = "its status does not say which WAL it covers"
+            else:
+                reason = f"it is {phase}, not completed"
             kept.append(Kept(_target(backup), f"not proven in this run: {reason}"))
     return chosen, tuple(kept)
 
@@ -149,19 +154,23 @@ def choose(backups: tuple[Object, ...], name: str) -> tuple[Object | None, tuple
 def why_no_room(
     cluster: Object, taken: Mapping[str, Any], sizes: Mapping[str, str], quotas: tuple[Object, ...], database: Database
 ) -> list[str]:
-    """Every reason why the scratch volume would not fit: the database with its margin, and the namespace's quota."""
+    """Every reason why the scratch volumes would not fit: the database with its margin, and the namespace's quota."""
     reasons = []
     margin = database.proof.storage_margin_percent
     needed = sum(int(table["bytes"]) for table in taken["tables"].values()) * (100 + margin) // 100
-    has = bytes_of(sizes.get("storage") or at(cluster, "spec", "storage", "size"))
-    if needed > has:
+    parts = [part for part in ("storage", "walStorage") if at(cluster, "spec", part)]
+    known = [sizes.get(part) or at(cluster, "spec", part, "size") for part in parts]
+    known += [at(space, "storage", "size") for space in at(cluster, "spec", "tablespaces", default=[])]
+    if not parts or None in known:
+        return ["the size of the source's volumes is not known: expected spec.storage.size, or its PersistentVolumeClaims"]
+    volumes = [bytes_of(size) for size in known]
+    if needed > volumes[0]:
         reasons.append(
-            f"the database has {needed} bytes with a margin of {margin} %, the scratch volume only {has}; grow the source's storage"
+            f"the database has {needed} bytes with a margin of {margin} %, the scratch volume only {volumes[0]}; grow the source's storage"
         )
     for quota in quotas:
-        for key in ("requests.storage", "persistentvolumeclaims"):
+        for key, wanted in (("requests.storage", sum(volumes)), ("persistentvolumeclaims", len(volumes))):
             hard, used = at(quota, "status", "hard", key), at(quota, "status", "used", key)
-            wanted = has if key == "requests.storage" else 1
             if hard is not None and used is not None and bytes_of(hard) - bytes_of(used) < wanted:
                 reasons.append(f"ResourceQuota {objects.name(quota)} leaves no room: {key} {used} of {hard} used, {wanted} more needed")
     return reasons
@@ -186,8 +195,8 @@ def _volume_sizes(cluster: Object, claims: tuple[Object, ...]) -> dict[str, str]
     for claim in claims:
         part = roles.get(objects.labels(claim).get("cnpg.io/pvcRole", ""))
         asked = at(claim, "spec", "resources", "requests", "storage")
-        spec = at(cluster, "spec", part, "size") if part else None
-        if part and asked and spec and bytes_of(asked) > bytes_of(sizes.get(part, spec)):
+        known = (sizes.get(part) or at(cluster, "spec", part, "size")) if part else None
+        if part and asked and (not known or bytes_of(asked) > bytes_of(known)):
             sizes[part] = asked
     return sizes
 
