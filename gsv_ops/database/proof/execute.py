@@ -82,7 +82,7 @@ def release(desk: Desk, journal: Journal) -> None:
     left = apply.release_made(desk, journal, seconds)
     for target in journal.targets():
         if target.kind == POSTGRES_CLUSTER.kind:
-            left += _volumes_left(desk, target.namespace, target.name, deadline)
+            left += volumes_left(desk, target.namespace, target.name, deadline)
     if left:
         raise OperationFailed(
             f"not everything of the scratch cluster is gone after {seconds} s: {'; '.join(left)}. It expires and the sweeper removes it.",
@@ -91,7 +91,8 @@ def release(desk: Desk, journal: Journal) -> None:
     journal.release()
 
 
-def _volumes_left(desk: Desk, namespace: str, name: str, deadline: float) -> list[str]:
+def volumes_left(desk: Desk, namespace: str, name: str, deadline: float) -> list[str]:
+    """The volumes of the scratch cluster `name` that are still there at the deadline (of desk.monotonic); waits for them to go."""
     while claims := desk.kube.list(PERSISTENT_VOLUME_CLAIM, namespace, labels=f"{source.CLUSTER_LABEL}={name}", metadata_only=True):
         if desk.monotonic() > deadline:
             return [f"PersistentVolumeClaim {namespace}/{objects.name(claim)}" for claim in claims]

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from gsv_ops.database.proof.execute import release
+from gsv_ops.database.proof.execute import release, volumes_left
 from gsv_ops.database.proof.operation import PROVE_BACKUP
 from gsv_ops.kube import objects
+from gsv_ops.kube.errors import KubeError
 from gsv_ops.kube.objects import at, parse_time
 from gsv_ops.kube.protocol import Object
 from gsv_ops.kube.resources import NAMESPACE, NETWORK_POLICY, POSTGRES_CLUSTER
@@ -58,9 +59,11 @@ def plan(spec: PlatformSpec, snapshot: Scratch, params: SweepScratchClusters, fr
     for body in snapshot.found:
         target = Target(body["apiVersion"], body["kind"], objects.name(body), objects.namespace(body) or "", objects.uid(body))
         run = objects.labels(body).get(apply.ROOT_RUN_LABEL, "")
-        guard = {f"metadata.labels.{apply.ROOT_RUN_LABEL}": run}
+        guard = {f"metadata.labels.{label}": objects.labels(body).get(label) for label in (apply.OPERATION_LABEL, apply.ROOT_RUN_LABEL)}
         expires = _expiry(body)
-        if run in snapshot.over:
+        if guard[f"metadata.labels.{apply.OPERATION_LABEL}"] != PROVE_BACKUP.name:
+            kept.append(Kept(target, f"it has no label {OURS}: no proof made it"))
+        elif run in snapshot.over:
             actions.append(Action("delete", target, f"run {run[:8]} that made it is over", guard))
         elif expires is None:
             kept.append(Kept(target, f"it has no readable {apply.EXPIRES_ANNOTATION}, and its run is not known to be over"))
@@ -72,13 +75,30 @@ def plan(spec: PlatformSpec, snapshot: Scratch, params: SweepScratchClusters, fr
 
 
 def execute(desk: Desk, plan: Plan, journal: Journal) -> Mapping[str, Any]:
-    """Release the journals of runs that are over, then delete what is still there of the plan."""
-    released = []
+    """Release the journals of runs that are over, then delete what is still there of the plan. One that fails holds up no other.
+
+    Each cluster's volumes, and so its pods, are waited for: the NetworkPolicy after it shuts them off as long as they run.
+    """
+    released, problems = [], list[str]()
     for left in Journal.unreleased(desk.records, PROVE_BACKUP.name):
         if desk.is_over(left.root_run_id):
-            release(desk, left)
-            released.append(left.root_run_id)
-    apply.apply_plan(desk, plan, journal)
+            try:
+                release(desk, left)
+                released.append(left.root_run_id)
+            except (KubeError, OperationFailed) as problem:
+                problems.append(f"run {left.root_run_id}: {problem}")
+    blocked = set[str]()  # runs whose cluster is still there
+    for action in plan.actions:
+        run = str(action.guard[f"metadata.labels.{apply.ROOT_RUN_LABEL}"])
+        if run in blocked:
+            continue
+        try:
+            _sweep_away(desk, action, journal)
+        except (KubeError, OperationFailed) as problem:
+            blocked.add(run)
+            problems.append(str(problem))
+    if problems:
+        raise OperationFailed("; ".join(problems))
     return {"released": released}
 
 
@@ -94,6 +114,16 @@ def verify(desk: Desk, plan: Plan, results: Mapping[str, Any]) -> Verdict:
     return Verdict(
         "good", f"{len(plan.actions)} objects removed, {len(plan.kept)} kept", {"removed": len(plan.actions), "kept": len(plan.kept)}
     )
+
+
+def _sweep_away(desk: Desk, action: Action, journal: Journal) -> None:
+    apply.delete(desk, action, journal)
+    target = action.target
+    if target.kind == POSTGRES_CLUSTER.kind:
+        seconds = max(database.proof.release_seconds for database in desk.spec.databases.values())
+        left = volumes_left(desk, target.namespace, target.name, desk.monotonic() + seconds)
+        if left:
+            raise OperationFailed(f"still there {seconds} s after {target} was deleted: {', '.join(left)}")
 
 
 def _expiry(body: Object) -> datetime | None:
