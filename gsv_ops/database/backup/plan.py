@@ -16,7 +16,8 @@ from gsv_ops.kube.protocol import Object
 from gsv_ops.kube.resources import NAMESPACE, OBJECT_STORE, POSTGRES_BACKUP, POSTGRES_CLUSTER
 from gsv_ops.operations.operation import Desk, Params, PlanFrame
 from gsv_ops.operations.plan import RUN_NAME, Action, Kept, Plan, Refused, Target
-from gsv_ops.platform.spec import Database, PlatformSpec, load
+from gsv_ops.platform import environments
+from gsv_ops.platform.spec import Database, PlatformSpec
 
 TERMINAL = ("completed", "failed")
 
@@ -47,7 +48,7 @@ class BackupSnapshot:
 
 def known_database(name: str) -> str:
     """The name, if platform.yaml has such a database. Raises ValueError that lists those it has."""
-    names = sorted(load(None).databases)
+    names = sorted(environments.binding().spec.databases)
     if name not in names:
         raise ValueError(f"no database {name!r} in platform.yaml; it has {', '.join(names)}")
     return name
