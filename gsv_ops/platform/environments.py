@@ -41,7 +41,8 @@ class Binding:
             raise WrongCluster(
                 f"environment {self.environment!r} is bound to no cluster yet, so nothing may be changed; "
                 f"this cluster's identity is {live_identity}. "
-                f"If it is the right one, write it to platform.yaml as environments.{self.environment}.cluster_identity."
+                f"If it is the right one, write it to platform.yaml as environments.{self.environment}.cluster_identity, "
+                f"or where that says {FROM_ENVIRONMENT}, set {IDENTITY_VARIABLE}."
             )
         if live_identity != self.expected_identity:
             raise WrongCluster(
