@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import urllib3
+import yaml
 from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
 
@@ -27,11 +28,18 @@ Body = dict[str, Any]
 
 
 class Api:
-    """One identity's view of the cluster."""
+    """One identity's view of the cluster. SandboxError when the kubeconfig cannot be read."""
 
     def __init__(self, kubeconfig: Path) -> None:
         configuration: Any = client.Configuration()
-        config.load_kube_config(str(kubeconfig), client_configuration=configuration, persist_config=False)
+        try:
+            config.load_kube_config(str(kubeconfig), client_configuration=configuration, persist_config=False)
+        except (config.ConfigException, yaml.YAMLError, OSError, ValueError, TypeError, KeyError) as error:
+            # Its own words may quote the file, and the file holds keys.
+            raise SandboxError(
+                f"{kubeconfig} is no kubeconfig that can be read ({type(error).__name__})",
+                "point GSV_KUBECONFIG at one, or unset it to get a sandbox on this machine",
+            ) from None
         # Waiting is done by our own deadlines, and a retry inside the library would log every refused connection.
         configuration.retries = urllib3.Retry(0)
         if configuration.host == API_URL:

@@ -7,6 +7,8 @@ import os
 import sys
 from collections.abc import Sequence
 
+import urllib3
+from kubernetes.client.exceptions import ApiException
 from rich.console import Console
 from rich.table import Table
 
@@ -27,6 +29,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(COMMANDS[arguments.command](arguments, paths))
     except SandboxError as error:
         print(f"gsv-sandbox {arguments.command}: {error}", file=sys.stderr)
+        return 1
+    except ApiException as error:
+        print(f"gsv-sandbox {arguments.command}: the API refused: {error.status} {error.reason}", file=sys.stderr)
+        return 1
+    except urllib3.exceptions.HTTPError as error:
+        print(f"gsv-sandbox {arguments.command}: the API stopped answering ({type(error).__name__})", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"gsv-sandbox {arguments.command}: interrupted; run it again to go on", file=sys.stderr)
@@ -62,14 +70,16 @@ def _up(arguments: argparse.Namespace, paths: Paths) -> int:
     console = Console()
     found = _provider(arguments.provider, paths, console)
     found.up(seed=not arguments.no_seed)
-    console.print(f"The sandbox is up. kubeconfig: {found.kubeconfig('operator')}", highlight=False)
+    console.print(f"cmp-postgres is ready. kubeconfig: {found.kubeconfig('operator')}", highlight=False)
     return 0
 
 
 def _down(arguments: argparse.Namespace, paths: Paths) -> int:
     console = Console()
-    _provider(arguments.provider, paths, console).down(purge=arguments.purge)
-    console.print("The sandbox is down; nothing of it is left on this machine.", highlight=False)
+    found = _provider(arguments.provider, paths, console)
+    found.down(purge=arguments.purge)
+    done = "The sandbox is down; nothing of it is left on this machine."
+    console.print("Nothing was done: the cluster is yours." if found.name == "existing" else done, highlight=False)
     return 0
 
 

@@ -136,8 +136,6 @@ class Native:
     def _check(self) -> None:
         if not self._ours():
             preflight.check(self._paths)
-        else:
-            preflight.collect([preflight.root])
 
     def _ours(self) -> bool:
         """Whether a sandbox of this state is (or was, before something was killed) on the machine."""
@@ -151,7 +149,7 @@ class Native:
         groups = cgroups.hierarchies()
         assert groups is not None, "preflight has seen control groups"
         cgroups.make(groups)
-        network.up()
+        network.up(paths.root)
         if pki.make_all(paths) and (paths.data / "etcd").exists():
             raise SandboxError("the cluster's certificates have ended", "run `gsv-sandbox down`, then `up`")
         containers = node.containerd_up(paths, processes)
@@ -231,6 +229,7 @@ class Native:
     def _alone(self) -> Iterator[None]:
         name = f"sandbox-{sha256(str(self._paths.root).encode()).hexdigest()[:8]}.lock"
         preflight.root()
+        preflight.alone(self._paths)
         with only_one(self._paths.cache / name, "`gsv-sandbox up` or `down`"):
             yield
 

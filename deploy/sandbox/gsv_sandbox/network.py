@@ -34,12 +34,13 @@ table inet {TABLE} {{
 """
 
 
-def up() -> None:
-    """Make the bridge, the Services' route and the wall; also mends what is half there."""
+def up(owner: Path) -> None:
+    """Make the bridge, the Services' route and the wall; also mends what is half there. `owner` is our state root."""
     if not exists():
         run("ip", "link", "add", BRIDGE, "type", "bridge")
     prefix = ipaddress.ip_network(POD_RANGE).prefixlen
     run("ip", "address", "replace", f"{NODE_IP}/{prefix}", "dev", BRIDGE)
+    run("ip", "link", "set", BRIDGE, "alias", str(owner))
     run("ip", "link", "set", BRIDGE, "up")
     # kube-proxy turns a Service's address into a pod's before the packet is sent; one without endpoints must end here
     # and not follow the default route.
@@ -76,7 +77,15 @@ def down() -> list[str]:
     return left
 
 
+def owner() -> Path | None:
+    """The state root of the sandbox whose bridge is on this machine, or None."""
+    alias = Path(f"/sys/class/net/{BRIDGE}/ifalias")
+    name = alias.read_text().strip() if alias.exists() else ""
+    return Path(name) if name else None
+
+
 def exists() -> bool:
+    """Whether the bridge is on this machine."""
     return Path(f"/sys/class/net/{BRIDGE}").exists()
 
 

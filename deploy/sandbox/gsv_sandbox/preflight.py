@@ -86,6 +86,16 @@ def kernel(filesystems: str | None = None) -> None:
         raise SandboxError("no control groups are mounted", "mount them: mount -t cgroup2 none /sys/fs/cgroup")
 
 
+def alone(paths: Paths, owner: Path | None = None) -> None:
+    """That no other sandbox is on this machine: bridge, addresses and control group are the same for all."""
+    other = owner or network.owner()
+    if other is not None and other != paths.root and other.exists():
+        raise SandboxError(
+            f"another sandbox is on this machine, with its state at {other}",
+            f"use that one, or end it: {STATE_VARIABLE}={other} gsv-sandbox down",
+        )
+
+
 def ranges() -> None:
     taken = network.taken_ranges()
     if taken:
@@ -120,7 +130,7 @@ def ports() -> None:
     taken += [f"{NODE_IP}:{port}" for port in BRIDGE_PORTS if not _is_free(NODE_IP if here else "127.88.0.2", port)]
     if taken:
         raise SandboxError(
-            f"ports are taken by other programs, on all addresses: {', '.join(taken)}",
+            f"ports are taken by other programs: {', '.join(taken)}",
             "see who listens with `ss -ltnp`, and stop it or bind it to one address",
         )
 

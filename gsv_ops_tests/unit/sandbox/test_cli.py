@@ -53,3 +53,15 @@ def test_status_of_a_sandbox_that_is_down_is_not_well(state: Path, capsys: pytes
 @pytest.mark.parametrize(("seconds", "text"), [(0.2, "done"), (42, "about 42 s left"), (200, "about 3 min left")])
 def test_how_long_still(seconds: float, text: str) -> None:
     assert remaining(seconds) == text
+
+
+def test_a_kubeconfig_that_is_none_is_refused_without_quoting_it(
+    state: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "config"
+    file.write_text("token-abc123")
+    monkeypatch.setenv("GSV_KUBECONFIG", str(file))
+    assert cli.main(["env"]) == 1
+    said = capsys.readouterr()
+    assert "is no kubeconfig that can be read" in said.err
+    assert "abc123" not in said.err + said.out

@@ -81,3 +81,11 @@ def test_elsewhere_the_missing_packages_are_named_and_nothing_is_run(tmp_path: P
     with pytest.raises(SandboxError, match=r"packages are missing.*containerd") as caught:
         debian.ensure(lambda _: pytest.fail("it began to install"), tmp_path / "os-release")
     assert "apt-get install" in caught.value.mend
+
+
+def test_another_sandbox_on_the_machine_is_left_alone(paths: Paths, tmp_path: Path) -> None:
+    with pytest.raises(SandboxError, match="another sandbox is on this machine") as caught:
+        preflight.alone(paths, tmp_path)
+    assert f"GSV_SANDBOX_STATE={tmp_path} gsv-sandbox down" in caught.value.mend
+    preflight.alone(paths, paths.root)
+    preflight.alone(paths, tmp_path / "removed")
