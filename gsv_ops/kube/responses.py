@@ -19,6 +19,10 @@ RBAC_DENIAL = re.compile(
 )
 MANAGER = re.compile(r'conflicts? with "([^"]+)"')
 MESSAGE_LIMIT = 2_000
+ABOUT_NO_BODY = ("Forbidden", "Unauthorized", "NotFound", "AlreadyExists", "Conflict")
+# An apply whose body has the wrong shape is answered as an internal error of the server, which it is not.
+WRONG_SHAPE = ("failed to create typed patch object", "failed to convert new object")
+SHAPE_PROBLEM = re.compile(r": (\.\S+): (expected \w+|field not declared in schema)")
 STREAMING = ("exec", "logs", "open_port")
 
 E = TypeVar("E", bound=errors.KubeError)
@@ -77,6 +81,8 @@ def error_of(request: Request, status: int, body: bytes) -> errors.KubeError:
             return request.error(errors.StreamFailed, f"{request.verb} {request.subject}: {text}", status=status)
         case ((400 | 405 | 406 | 413 | 415 | 422), _):
             return _invalid(request, status, answer, text)
+        case 500, _ if str(answer.get("message", "")).startswith(WRONG_SHAPE):
+            return _wrong_shape(request, str(answer["message"]), text)
         case 429, _:
             message = f"{request.verb} {request.subject}: {request.host} asks to slow down and did so to the last retry; run it again later"
             return request.error(errors.TooManyRequests, message, status=status)
@@ -123,9 +129,13 @@ def _causes(answer: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return (answer.get("details") or {}).get("causes") or []
 
 
+def _is_secret(request: Request) -> bool:
+    return request.resource is not None and request.resource.kind == "Secret"
+
+
 def _message(request: Request, answer: Mapping[str, Any]) -> str:
-    """The server's own words. For a Secret refused, they can quote its values: only the reason is kept."""
-    if request.resource is not None and request.resource.kind == "Secret" and answer.get("reason") in ("Invalid", "BadRequest", None):
+    """The server's own words. What it says of a Secret's body can quote all of it: then only the reason is kept."""
+    if _is_secret(request) and answer.get("reason") not in ABOUT_NO_BODY:
         return f"{answer.get('reason') or 'no reason given'}; the server's words are withheld, for they can quote the Secret's values"
     return str(answer.get("message") or answer.get("reason") or "no reason given")[:MESSAGE_LIMIT]
 
@@ -190,12 +200,29 @@ def _invalid(request: Request, status: int, answer: Mapping[str, Any], text: str
     if any(cause.get("field") == "metadata.uid" for cause in _causes(answer)):
         # A patch that names the uid it is meant for met another object of that name.
         return _conflict(request, {}, "its uid is another")
-    secret = request.resource is not None and request.resource.kind == "Secret"
-    said = "reason" if secret else "message"
-    fields = tuple(f"{cause.get('field') or 'body'}: {cause.get(said)}"[:MESSAGE_LIMIT] for cause in _causes(answer))
+    said = "reason" if _is_secret(request) else "message"
+    fields = tuple(_field_problem(str(cause.get("field") or "body"), str(cause.get(said))) for cause in _causes(answer))
     why = "; ".join(fields) or text
     message = f"{request.verb} {request.subject}: the API server refuses the body ({status}): {why}. Mend it and send it again"
     error = request.error(errors.Invalid, message, status=status, reason=str(answer.get("reason") or "Invalid"))
+    error.fields = fields
+    return error
+
+
+def _field_problem(field: str, message: str) -> str:
+    if field == "patch":
+        # The whole object is quoted before what is wrong with it.
+        message = message.rpartition('": ')[2]
+    return f"{field}: {message}"[:MESSAGE_LIMIT]
+
+
+def _wrong_shape(request: Request, message: str, text: str) -> errors.Invalid:
+    problem = SHAPE_PROBLEM.search(message)
+    fields = (f"{problem[1]}: {problem[2]}",) if problem else ()
+    why = fields[0] if fields else text
+    error = request.error(
+        errors.Invalid, f"{request.verb} {request.subject}: the body has the wrong shape: {why}. Mend it and send it again", status=500
+    )
     error.fields = fields
     return error
 

@@ -31,7 +31,6 @@ from gsv_ops.kube.responses import Request, error_of
 
 JSON = "application/json"
 CONNECTIONS = 32
-TRANSIENT = frozenset({500, 502, 503, 504})
 
 
 @dataclass(frozen=True)
@@ -149,7 +148,7 @@ class Transport:
                 problem = error_of(call.about, response.status, response.data)
                 outcome = Refusal(problem, attempt, self.clock() - started, _server_time(response))
                 # 429 says that nothing was done, whatever the verb.
-                retry = response.status == 429 or (response.status in TRANSIENT and call.repeatable)
+                retry = response.status == 429 or (isinstance(problem, errors.Unavailable) and call.repeatable)
                 pause = max(pause, min(_retry_after(response), self.limits.longest_pause))
             if not retry or attempt >= self.limits.attempts or self.clock() + pause >= until:
                 raise outcome from None

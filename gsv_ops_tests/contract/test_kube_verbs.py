@@ -219,6 +219,18 @@ def test_a_refused_body_says_which_field_and_why(kube: Kube, namespace: str) -> 
     assert len(caught.value.fields) == 1
 
 
+def test_an_apply_of_the_wrong_shape_says_where(kube: Kube, namespace: str) -> None:
+    body = config_map(namespace, "a")
+
+    with pytest.raises(errors.Invalid, match=r"wrong shape: \.data\.x: expected string\. Mend it"):
+        kube.apply(body | {"data": {"x": ["y"]}})
+    with pytest.raises(errors.Invalid, match=r"wrong shape: \.sprocket: field not declared in schema"):
+        kube.apply(body | {"sprocket": 1})
+    kube.create(body)
+    with pytest.raises(errors.Invalid, match=r"\(422\): patch: (?!.*creationTimestamp)"):
+        kube.patch(CONFIG_MAP, "a", namespace, {"data": {"x": ["y"]}})
+
+
 def test_a_namespace_where_none_belongs_and_the_lack_of_one_are_errors_of_the_caller(kube: Kube) -> None:
     with pytest.raises(ValueError, match="namespaces belong to the cluster: expected no namespace, not 'default'"):
         kube.get(NAMESPACE, "default", "default")
