@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import subprocess
 import sys
 import urllib.error
 import urllib.request
@@ -23,7 +24,7 @@ from rich.console import Console
 from gsv_sandbox import provider
 from gsv_sandbox.api import Api
 from gsv_sandbox.errors import SandboxError
-from gsv_sandbox.processes import Processes, Service
+from gsv_sandbox.processes import Processes, Service, base_environment
 from gsv_sandbox.state import Paths, paths_from
 
 PROJECT = Path(__file__).resolve().parents[3]
@@ -35,7 +36,11 @@ START_SECONDS = 90.0
 HEALTH = """
 {
   instance { daemonHealth { allDaemonStatuses { required healthy } } }
-  workspaceOrError { ... on Workspace { locationEntries { locationOrLoadError { __typename ... on PythonError { message } } } } }
+  workspaceOrError {
+    ... on Workspace {
+      locationEntries { locationOrLoadError { __typename ... on PythonError { message errorChain { error { message } } } } }
+    }
+  }
 }
 """
 WEBSERVER, DAEMON = "webserver", "daemon"
@@ -94,6 +99,7 @@ def up(environment: Mapping[str, str] = os.environ) -> str:
     """Start what does not run yet and wait until the UI answers and the daemon is well; the UI's address."""
     processes = _processes(environment)
     webserver, daemon = services(environment)
+    _make_storage(webserver)
     for service in (webserver, daemon):
         processes.start(service)
     processes.wait_for(WEBSERVER, "the webserver to answer", lambda: _answers(url(environment)), START_SECONDS)
@@ -153,6 +159,22 @@ def _processes(environment: Mapping[str, str]) -> Processes:
     return Processes(paths)
 
 
+def _make_storage(service: Service) -> None:
+    """Dagster's databases, made by one process: several that start on an empty folder at once break each other's schema."""
+    home = service.environment["DAGSTER_HOME"]
+    command = (str(Path(sys.executable).with_name("dagster")), "instance", "info")
+    environment = {**base_environment(), **service.environment}
+    try:
+        made = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=START_SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        raise SandboxError(
+            f"Dagster's storage in {home} could not be opened within {START_SECONDS:.0f} s", "is its disk slow or full?"
+        ) from None
+    if made.returncode != 0:
+        said = (made.stderr.strip() or made.stdout.strip()).rpartition("\n")[2]
+        raise SandboxError(f"Dagster's storage in {home} cannot be used: {said}", "move the folder away to start with an empty one")
+
+
 def _answers(address: str) -> bool:
     try:
         with urllib.request.urlopen(f"{address}/server_info", timeout=5) as answer:  # noqa: S310
@@ -170,7 +192,8 @@ def _well(environment: Mapping[str, str]) -> bool:
     for entry in entries:
         failure = entry["locationOrLoadError"]
         if failure and failure["__typename"] == "PythonError":
-            raise SandboxError(f"gsv_ops cannot be loaded: {failure['message']}", "mend it and run `make ui` again")
+            said = [failure["message"], *(link["error"]["message"] for link in failure["errorChain"])]  # the cause is the last
+            raise SandboxError(f"gsv_ops cannot be loaded: {' '.join(said[-1].split())}", "mend it and run `make ui` again")
     statuses = data["instance"]["daemonHealth"]["allDaemonStatuses"]
     return bool(entries) and all(status["healthy"] for status in statuses if status["required"])
 
