@@ -9,8 +9,9 @@ from gsv_ops.database.proof.operation import PROVE_BACKUP
 from gsv_ops.operations.jobs import operation_asset
 
 GROUP = "database"
-BACKUP_KEY = dg.AssetKey(["database", "cmp_postgres", "backup"])
-PROOF_KEY = dg.AssetKey(["database", "cmp_postgres", "proof"])
+DATABASE = "cmp_postgres"
+BACKUP_KEY = dg.AssetKey(["database", DATABASE, "backup"])
+PROOF_KEY = dg.AssetKey(["database", DATABASE, "proof"])
 
 _BACKUP_CHECKS = {
     backup_verify.SIZE_CHECK: "The base backup in the object store is above the floor and not much smaller than the one before.",

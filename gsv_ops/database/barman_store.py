@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,6 +21,7 @@ from gsv_ops.operations.operation import OperationFailed
 
 TIMEOUT_SECONDS = 10
 MOST_ATTEMPTS = 3
+MOST_DESCRIPTION = 1 << 20
 COMPRESSIONS = ("gz", "bz2", "xz", "snappy", "lz4", "zst")
 
 
@@ -29,11 +31,12 @@ class StoreUnreadable(OperationFailed):
 
 @dataclass(frozen=True)
 class BaseBackup:
-    """One base backup in the store: bytes of all its files, and whether Barman says it is DONE."""
+    """One base backup in the store: bytes of all its files, whether Barman says it is DONE, and when it ended (None: it does not say)."""
 
     backup_id: str
     bytes: int
     status: str
+    ended: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -67,16 +70,13 @@ class BarmanStore:
             sizes[backup_id] = sizes.get(backup_id, 0) + size
             if rest == "backup.info":
                 described.add(backup_id)
-        return [BaseBackup(i, sizes[i], self._status(i) if i in described else "no backup.info") for i in sorted(sizes)]
+        return [self._described(i, size) if i in described else BaseBackup(i, size, "no backup.info") for i, size in sorted(sizes.items())]
 
-    def _status(self, backup_id: str) -> str:
-        body = self._guarded(
-            lambda s3: s3.get_object(Bucket=self.bucket, Key=f"{self.prefix}base/{backup_id}/backup.info")["Body"].read(1 << 20)
-        )
-        for line in body.decode(errors="replace").splitlines():
-            if line.startswith("status="):
-                return str(line.removeprefix("status=").strip())
-        return "no status"
+    def _described(self, backup_id: str, size: int) -> BaseBackup:
+        key = f"{self.prefix}base/{backup_id}/backup.info"
+        body = self._guarded(lambda s3: s3.get_object(Bucket=self.bucket, Key=key)["Body"].read(MOST_DESCRIPTION))
+        said = dict(line.split("=", 1) for line in body.decode(errors="replace").splitlines() if "=" in line)
+        return BaseBackup(backup_id, size, said.get("status", "no status").strip(), _moment(said.get("end_time", "")))
 
     def _list(self, under: str) -> Iterator[tuple[str, int]]:
         pages = self._guarded(
@@ -148,6 +148,14 @@ def configuration_of(cluster: Object, object_store: Object | None) -> Mapping[st
     if object_store is not None:
         return dict(at(object_store, "spec", "configuration", default={}))
     return dict(at(cluster, "spec", "backup", "barmanObjectStore", default={}))
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else None
 
 
 def _secret_value(kube: Kube, namespace: str, reference: Mapping[str, str]) -> str:

@@ -3,6 +3,7 @@
 import dagster as dg
 
 from gsv_ops.database.assets import BACKUP, PROOF
+from gsv_ops.database.checks import CHECK, database_conditions
 from gsv_ops.database.jobs import SWEEP
 from gsv_ops.database.schedules import schedules
 
@@ -11,6 +12,7 @@ def definitions() -> dg.Definitions:
     """The room's assets, jobs and schedules; resources come from gsv_ops/definitions.py."""
     return dg.Definitions(
         assets=[BACKUP.asset, PROOF.asset],
-        jobs=[BACKUP.job, BACKUP.plan_job, PROOF.job, PROOF.plan_job, SWEEP],
+        asset_checks=[database_conditions],
+        jobs=[BACKUP.job, BACKUP.plan_job, PROOF.job, PROOF.plan_job, SWEEP, CHECK],
         schedules=schedules(),
     )

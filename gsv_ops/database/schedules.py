@@ -1,24 +1,90 @@
-"""What the database room does by itself, where the environment allows it."""
+"""What the database room does by itself, where the environment allows it. Times, zone and limits stand in platform.yaml."""
 
 import dagster as dg
 
+from gsv_ops.database import conditions, observe
+from gsv_ops.database.assets import BACKUP, DATABASE, PROOF
+from gsv_ops.database.backup.operation import BACKUP_DATABASE
+from gsv_ops.database.checks import CHECK
 from gsv_ops.database.jobs import SWEEP
+from gsv_ops.database.proof.operation import PROVE_BACKUP
+from gsv_ops.database.proof.sweep import SWEEP_SCRATCH_CLUSTERS
+from gsv_ops.kube.errors import KubeError
+from gsv_ops.operations.desk import DeskFactory
+from gsv_ops.operations.steps import is_over
 from gsv_ops.platform import environments
-
-SWEEP_CRON = "17 * * * *"
+from gsv_ops.platform.environments import WrongCluster
 
 
 def schedules() -> list[dg.ScheduleDefinition]:
     """The schedules, running from the start only in an environment with `automation: true`."""
-    automation = environments.binding().automation
-    return [
-        dg.ScheduleDefinition(
-            name="sweep_scratch_clusters_hourly",
-            job=SWEEP,
-            cron_schedule=SWEEP_CRON,
-            execution_timezone="UTC",
-            run_config={"mode": "apply"},
-            default_status=dg.DefaultScheduleStatus.RUNNING if automation else dg.DefaultScheduleStatus.STOPPED,
-            description="Removes what killed proofs left behind.",
-        )
-    ]
+    bound = environments.binding()
+    times = bound.spec.databases[DATABASE].timetable
+    running = dg.DefaultScheduleStatus.RUNNING if bound.automation else dg.DefaultScheduleStatus.STOPPED
+
+    @dg.schedule(
+        name="backup_database_nightly",
+        job=BACKUP.job,
+        cron_schedule=times.backup,
+        description="Takes a backup every night, unless a completed one is young enough.",
+        execution_timezone=times.time_zone,
+        default_status=running,
+    )
+    def backup(context: dg.ScheduleEvaluationContext, desk: dg.ResourceParam[DeskFactory]) -> dg.RunRequest | dg.SkipReason:
+        if reason := why_not_now(desk, BACKUP_DATABASE.name) or _why_no_backup_is_due(context, desk):
+            return dg.SkipReason(reason)
+        return dg.RunRequest(run_key=f"backup-{context.scheduled_execution_time:%Y%m%dT%H%M}")
+
+    @dg.schedule(
+        name="prove_backup_weekly",
+        job=PROOF.job,
+        cron_schedule=times.proof,
+        description="Proves the newest backup every week.",
+        execution_timezone=times.time_zone,
+        default_status=running,
+    )
+    def proof(context: dg.ScheduleEvaluationContext, desk: dg.ResourceParam[DeskFactory]) -> dg.RunRequest | dg.SkipReason:
+        if reason := why_not_now(desk, PROVE_BACKUP.name):
+            return dg.SkipReason(reason)
+        return dg.RunRequest(run_key=f"proof-{context.scheduled_execution_time:%Y%m%dT%H%M}")
+
+    @dg.schedule(
+        name="check_database_every_quarter_hour",
+        job=CHECK,
+        cron_schedule=times.checks,
+        description="Judges the database's good conditions. It changes nothing, so it runs also while the desk is frozen.",
+        execution_timezone=times.time_zone,
+        default_status=running,
+    )
+    def checks(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+        return dg.RunRequest()
+
+    @dg.schedule(
+        name="sweep_scratch_clusters_hourly",
+        job=SWEEP,
+        cron_schedule=times.sweep,
+        description="Removes what killed proofs left behind.",
+        execution_timezone=times.time_zone,
+        default_status=running,
+    )
+    def sweep(context: dg.ScheduleEvaluationContext, desk: dg.ResourceParam[DeskFactory]) -> dg.RunRequest | dg.SkipReason:
+        if reason := why_not_now(desk, SWEEP_SCRATCH_CLUSTERS.name):
+            return dg.SkipReason(reason)
+        return dg.RunRequest(run_config={"mode": "apply"})
+
+    return [backup, proof, checks, sweep]
+
+
+def why_not_now(desk: DeskFactory, operation: str) -> str:
+    """Why the desk may not act by itself now; empty if it may."""
+    try:
+        desk.check()
+    except (WrongCluster, KubeError) as problem:
+        return f"{operation} was not started: {problem}"
+    return ""
+
+
+def _why_no_backup_is_due(context: dg.ScheduleEvaluationContext, factory: DeskFactory) -> str:
+    desk = factory.desk("", context.log.info, lambda run_id: is_over(context.instance, run_id))
+    database = desk.spec.databases[DATABASE]
+    return conditions.why_no_backup_is_due(observe.base_backups(desk, database), database.timetable, desk.now())

@@ -84,6 +84,33 @@ class ProofLimits(_Model):
     storage_margin_percent: Percent
 
 
+class Watch(_Model):
+    """When a database's page turns yellow (warn) and red (error), in seconds."""
+
+    backup_warn_seconds: Seconds
+    backup_error_seconds: Seconds
+    proof_warn_seconds: Seconds
+    proof_error_seconds: Seconds
+    wal_seconds: Seconds
+
+
+class Timetable(_Model):
+    """When the desk acts on a database by itself: five-field cron expressions in one time zone, and what may be skipped.
+
+    backup_not_within_seconds: the nightly backup is skipped while a completed one is younger.
+    prove_after_seconds, prove_attempts: a backup unproven for that long is proven by the desk, at most so often.
+    """
+
+    time_zone: str
+    backup: str
+    proof: str
+    checks: str
+    sweep: str
+    backup_not_within_seconds: Seconds
+    prove_after_seconds: Seconds
+    prove_attempts: Annotated[int, Field(ge=1, le=10)]
+
+
 class Database(_Model):
     """One PostgreSQL cluster that gsv_ops backs up and proves."""
 
@@ -95,6 +122,8 @@ class Database(_Model):
     backup: BackupLimits
     fingerprint: FingerprintLimits
     proof: ProofLimits
+    watch: Watch
+    timetable: Timetable
 
 
 class Environment(_Model):
@@ -109,6 +138,9 @@ class DeskLimits(_Model):
     """How gsv_ops itself behaves."""
 
     plan_lifetime_seconds: Seconds
+    lease_namespace: Annotated[str, Field(min_length=1)]
+    lease_seconds: Annotated[int, Field(ge=30, le=3600)]
+    freeze_longest_minutes: Annotated[int, Field(ge=1)]
 
 
 class PlatformSpec(_Model):

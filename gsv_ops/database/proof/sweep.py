@@ -60,7 +60,7 @@ def plan(spec: PlatformSpec, snapshot: Scratch, params: SweepScratchClusters, fr
         target = Target(body["apiVersion"], body["kind"], objects.name(body), objects.namespace(body) or "", objects.uid(body))
         run = objects.labels(body).get(apply.ROOT_RUN_LABEL, "")
         guard = {f"metadata.labels.{label}": objects.labels(body).get(label) for label in (apply.OPERATION_LABEL, apply.ROOT_RUN_LABEL)}
-        expires = _expiry(body)
+        expires = expiry(body)
         if guard[f"metadata.labels.{apply.OPERATION_LABEL}"] != PROVE_BACKUP.name:
             kept.append(Kept(target, f"it has no label {OURS}: no proof made it"))
         elif run in snapshot.over:
@@ -126,7 +126,8 @@ def _sweep_away(desk: Desk, action: Action, journal: Journal) -> None:
             raise OperationFailed(f"still there {seconds} s after {target} was deleted: {', '.join(left)}")
 
 
-def _expiry(body: Object) -> datetime | None:
+def expiry(body: Object) -> datetime | None:
+    """When the sweeper may remove the object; None if it does not say so in a way that can be read."""
     try:
         return parse_time(at(body, "metadata", "annotations", apply.EXPIRES_ANNOTATION, default=""))
     except ValueError:

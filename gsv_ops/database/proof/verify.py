@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from gsv_ops.database import proofs
 from gsv_ops.database.backup.plan import database_of
+from gsv_ops.database.proofs import Proof
 from gsv_ops.kube import objects
 from gsv_ops.kube.resources import POSTGRES_CLUSTER
 from gsv_ops.operations import apply
@@ -44,5 +46,16 @@ def verify(desk: Desk, plan: Plan, results: Mapping[str, Any]) -> Verdict:
     for title, key in (("differences", "differences"), ("not compared", "not_compared")):
         if results.get(key):
             facts[title] = Table([dict(row) for row in results[key]])
+    if outcome == "proven":
+        proven = Proof(
+            backup=plan.facts["backup"],
+            backup_uid=plan.facts["backup uid"],
+            backup_id=plan.facts["backup id"],
+            proven_at=desk.now(),
+            rows=rows,
+            tables=tables,
+            run_id=desk.run_id,
+        )
+        proofs.write(desk.records, database, proven)
     status = {"proven": "good", "failed": "bad"}.get(outcome, "inconclusive")
     return Verdict(status, f"Backup {plan.facts['backup']}: {reason}", facts, checks, word=outcome)  # type: ignore[arg-type]

@@ -1,0 +1,83 @@
+"""Reads what the database's good conditions are judged by. What cannot be read comes back as Unseen with the reason, not as an error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from gsv_ops.database import proofs, source
+from gsv_ops.database.backup.execute import endpoint_of, store_of
+from gsv_ops.database.barman_store import BaseBackup
+from gsv_ops.database.conditions import Archive, ScratchCluster, Unseen
+from gsv_ops.database.lsn import parse_wal_name
+from gsv_ops.database.proof.sweep import OURS, expiry
+from gsv_ops.database.proofs import Proof
+from gsv_ops.database.session import DatabaseError, connect
+from gsv_ops.database.wal import archiver_status
+from gsv_ops.kube import objects
+from gsv_ops.kube.errors import KubeError
+from gsv_ops.kube.resources import POSTGRES_CLUSTER
+from gsv_ops.operations import apply
+from gsv_ops.operations.operation import Desk, OperationFailed
+from gsv_ops.platform.spec import Database
+
+T = TypeVar("T")
+
+
+def base_backups(desk: Desk, database: Database) -> Sequence[BaseBackup] | Unseen:
+    """Every base backup in the store."""
+    return _seen(lambda: store_of(desk, database, _cluster(desk, database)).base_backups())
+
+
+def newest_proof(desk: Desk, database: Database) -> Proof | Unseen | None:
+    """The newest proof of any of its backups."""
+    return _seen(lambda: proofs.newest(desk.records, database))
+
+
+def archive(desk: Desk, database: Database) -> Archive | Unseen:
+    """The archiver on the primary, and the store's word on what it last archived."""
+
+    def look() -> Archive:
+        cluster = _cluster(desk, database)
+        if reason := "; ".join(source.why_not_restorable_beside(cluster)):
+            raise OperationFailed(reason)
+        with endpoint_of(desk, database, cluster) as endpoint, connect(endpoint) as session:
+            status = archiver_status(session)
+        last = parse_wal_name(status.last_archived_wal) if status.last_archived_wal else None
+        segment = last.segment if last and last.kind == "segment" else None
+        there = segment is None or segment in store_of(desk, database, cluster).segments({segment})
+        return Archive(status, there)
+
+    return _seen(look)
+
+
+def scratch_clusters(desk: Desk, database: Database) -> Sequence[ScratchCluster] | Unseen:
+    """Every scratch cluster beside the database, and why it should be gone."""
+
+    def look() -> list[ScratchCluster]:
+        found = []
+        for body in desk.kube.list(POSTGRES_CLUSTER, database.namespace, labels=OURS):
+            expires = expiry(body)
+            run = objects.labels(body).get(apply.ROOT_RUN_LABEL, "")
+            why = ""
+            if desk.is_over(run):
+                why = f"run {run[:8]} that made it is over"
+            elif expires is not None and expires <= desk.now():
+                why = f"it expired at {expires:%Y-%m-%d %H:%M} UTC"
+            elif expires is None:
+                why = "it has no readable expiry"
+            found.append(ScratchCluster(objects.name(body), why))
+        return found
+
+    return _seen(look)
+
+
+def _cluster(desk: Desk, database: Database) -> dict[str, object]:
+    return desk.kube.get(POSTGRES_CLUSTER, database.cluster, database.namespace)
+
+
+def _seen(look: Callable[[], T]) -> T | Unseen:
+    try:
+        return look()
+    except (KubeError, OperationFailed, DatabaseError, ValueError) as problem:
+        return Unseen(str(problem))

@@ -1,0 +1,56 @@
+"""The record of what was proven: one per proven backup, and which of them is the newest.
+
+Written by the proof's verify step under the evidence root, so that the age of the newest proof is known without asking Dagster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from gsv_ops.operations.records import Records
+from gsv_ops.platform.spec import Database
+
+FOLDER = "proofs"
+
+
+@dataclass(frozen=True)
+class Proof:
+    """One proof: the Backup (name and uid), when it was proven, and what of it was compared."""
+
+    backup: str
+    backup_uid: str
+    backup_id: str
+    proven_at: datetime
+    rows: int
+    tables: int
+    run_id: str
+
+
+def write(records: Records, database: Database, proof: Proof) -> None:
+    """Keep the proof, and as the newest if it is."""
+    body = {**vars(proof), "proven_at": proof.proven_at.isoformat()}
+    records.write(f"{_folder(database)}/{proof.backup_uid}", body)
+    known = newest(records, database)
+    if known is None or known.proven_at <= proof.proven_at:
+        records.write(f"{_folder(database)}-newest", body)
+
+
+def newest(records: Records, database: Database) -> Proof | None:
+    """The newest proof of any backup of the database; None if there is none."""
+    return _proof(records.read(f"{_folder(database)}-newest"))
+
+
+def of(records: Records, database: Database, backup_uid: str) -> Proof | None:
+    """The proof of that Backup; None if it was never proven."""
+    return _proof(records.read(f"{_folder(database)}/{backup_uid}"))
+
+
+def _proof(body: Mapping[str, Any] | None) -> Proof | None:
+    return None if body is None else Proof(**{**body, "proven_at": datetime.fromisoformat(body["proven_at"])})
+
+
+def _folder(database: Database) -> str:
+    return f"{FOLDER}/{database.namespace}-{database.cluster}"
