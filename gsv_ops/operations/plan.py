@@ -20,6 +20,7 @@ RUN_NAME = "{run}"
 """Stands in a target's name for the short form of the run that applies the plan, so that a plan holds no generated name."""
 
 SHORT_RUN = 8
+ABSENT = object()
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,7 @@ def differences(was: Plan, now: Plan) -> list[str]:
         *_by_key("parameter", was.params, now.params),
         *_by_key("fact", was.facts, now.facts),
     ):
-        if before != after:
+        if before is ABSENT or after is ABSENT or canonical(before) != canonical(after):
             lines.append(f"{what}: {_short(before)} -> {_short(after)}")
     lines += _moved("action", was.actions, now.actions)
     lines += _moved("refusal", was.refused, now.refused)
@@ -155,7 +156,7 @@ def canonical(value: object) -> str:
 
 
 def _by_key(what: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
-    return [(f"{what} {key}", before.get(key), after.get(key)) for key in sorted({*before, *after})]
+    return [(f"{what} {key}", before.get(key, ABSENT), after.get(key, ABSENT)) for key in sorted({*before, *after})]
 
 
 def _moved(what: str, before: Sequence[Action | Refused], after: Sequence[Action | Refused]) -> list[str]:
@@ -163,6 +164,8 @@ def _moved(what: str, before: Sequence[Action | Refused], after: Sequence[Action
     new = {canonical(asdict(item)): item for item in after}
     gone = [f"{what} no longer planned: {_describe(old[key])}" for key in old if key not in new]
     come = [f"{what} not in the plan: {_describe(new[key])}" for key in new if key not in old]
+    if not gone and not come and canonical([asdict(item) for item in before]) != canonical([asdict(item) for item in after]):
+        return [f"{what}s: the same ones, in another order or number"]
     return gone + come
 
 
@@ -172,5 +175,7 @@ def _describe(item: Action | Refused) -> str:
 
 
 def _short(value: object) -> str:
+    if value is ABSENT:
+        return "not there"
     text = value if isinstance(value, str) else canonical(value)
     return text if len(text) <= 120 else text[:117] + "..."
