@@ -135,7 +135,7 @@ def _writer(arguments: argparse.Namespace, paths: Paths) -> int:
     processes = Processes(paths, cgroups.components())
     if arguments.action == "start":
         started = database.start_writer(paths, processes, _api(_native(paths)), arguments.rate)
-        print("the writer was started" if started else "the writer runs already")
+        print("the writer was started" if started else "the writer runs already; to change its rate, stop it first")
     elif arguments.action == "stop":
         processes.stop(database.WRITER)
         print("the writer is stopped")

@@ -98,6 +98,9 @@ def writer_service(paths: Paths, found: Login, rate: float) -> Service:
 
 def start_writer(paths: Paths, processes: Processes, api: Api, rate: float = WRITER_RATE) -> bool:
     """Start the writer at `rate` statements per second; False when it runs already. SandboxError when it ends at once."""
+    if processes.pid(WRITER) is not None:
+        # Also one at another rate, or of another checkout: whoever counts on it would see it stop and start.
+        return False
     started = processes.start(writer_service(paths, login(api), rate))
     end = time.monotonic() + WRITER_PROOF_SECONDS
     while started and time.monotonic() < end:
