@@ -26,6 +26,8 @@ NEEDED = {
     "mount": "mount",
     "busybox": "busybox-static",
     "debootstrap": "debootstrap",
+    # debootstrap proves the packages it fetches with these keys; Ubuntu does not have them by itself.
+    "/usr/share/keyrings/debian-archive-keyring.gpg": "debian-archive-keyring",
     "gcc": "gcc",
     "/usr/include/stdlib.h": "libc6-dev",
 }
