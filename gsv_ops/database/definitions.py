@@ -6,6 +6,7 @@ from gsv_ops.database.assets import BACKUP, PROOF
 from gsv_ops.database.checks import CHECK, database_conditions
 from gsv_ops.database.jobs import SWEEP
 from gsv_ops.database.schedules import schedules
+from gsv_ops.database.sensors import sensors
 
 
 def definitions() -> dg.Definitions:
@@ -15,4 +16,5 @@ def definitions() -> dg.Definitions:
         asset_checks=[database_conditions],
         jobs=[BACKUP.job, BACKUP.plan_job, PROOF.job, PROOF.plan_job, SWEEP, CHECK],
         schedules=schedules(),
+        sensors=sensors(),
     )

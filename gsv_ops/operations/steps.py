@@ -12,7 +12,7 @@ from typing import Any
 import dagster as dg
 
 from gsv_ops.kube.errors import KubeError
-from gsv_ops.operations import report, stored_plans
+from gsv_ops.operations import freeze, report, stored_plans
 from gsv_ops.operations.desk import DeskFactory
 from gsv_ops.operations.ending import four_lines
 from gsv_ops.operations.journal import Journal
@@ -62,6 +62,8 @@ def plan_step(
                 f"Launch {plan_only_job}, read its plan, and follow its link."
             )
         desk = desk_of(context, factory)
+        if applying:
+            _refuse_frozen(context, operation, desk)
         params = operation.params.model_validate(config["params"])
         plan = make_plan(operation, desk, params)
         if not applying:
@@ -71,6 +73,8 @@ def plan_step(
         {"gsv/operation": operation.name, "gsv/mode": config["mode"], "gsv/plan_id": plan.id, "gsv/environment": plan.environment},
     )
     shown = report.plan_metadata(plan, "" if applying else link(plan))
+    if not applying and (frozen := _frozen(operation, desk)):
+        shown = {"frozen": dg.MetadataValue.text(frozen), **shown}
     context.add_output_metadata(shown)
     for refusal in plan.refused:
         context.log.warning(f"refused: {refusal.target}: {refusal.reason}")
@@ -95,6 +99,8 @@ def apply_step(context: dg.OpExecutionContext, operation: Operation[Any, Any], f
         desk = desk_of(context, factory)
         plan_id = context.op_config["plan_id"]
         stored_plans.require_made_here(desk, plan, plan_id)
+        if "results" not in journal.notes:
+            _refuse_frozen(context, operation, desk)
         if plan_id and not journal.begun:
             now = make_plan(operation, desk, operation.params.model_validate(plan.params))
             stored_plans.require_same(desk, now, plan_id, plan_only_job)
@@ -121,6 +127,7 @@ def verify_step(
         desk = desk_of(context, factory)
         verdict = operation.verify(desk, plan, body["results"])
         word = verdict.word or verdict.status
+        context.instance.add_run_tags(context.run_id, {"gsv/verdict": word})
         where = write_evidence(
             context, desk.records, operation.name, plan, journal, verdict={"status": verdict.status, "word": word, "reason": verdict.reason}
         )
@@ -216,6 +223,23 @@ def _keep_evidence(
         write_evidence(context, journal.records, operation.name, plan, journal, verdict=verdict)
     except Exception as problem:  # noqa: BLE001
         context.log.error(f"the evidence of this failure could not be written: {type(problem).__name__}: {problem}")
+
+
+def _refuse_frozen(context: dg.OpExecutionContext, operation: Operation[Any, Any], desk: Desk) -> None:
+    """Raise Frozen if a freeze stops the operation; the run list shows it by a tag."""
+    try:
+        freeze.require_not_frozen(desk, operation.name)
+    except freeze.Frozen:
+        context.instance.add_run_tags(context.run_id, {"gsv/refused": "frozen"})
+        raise
+
+
+def _frozen(operation: Operation[Any, Any], desk: Desk) -> str:
+    """What a plan says of a freeze that would stop its being applied."""
+    try:
+        return freeze.why_stopped(desk.kube, desk.spec.desk.lease_namespace, operation.name, desk.now())
+    except KubeError as problem:
+        return f"unknown: {problem}"
 
 
 @contextmanager

@@ -9,14 +9,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from gsv_ops.database import access, archived, fingerprint, pod_logs, source
-from gsv_ops.database.archived import Stretch
+from gsv_ops.database import access, fingerprinting, pod_logs, source
 from gsv_ops.database.backup.plan import database_of
 from gsv_ops.database.barman_store import BarmanStore, configuration_of, open_store
-from gsv_ops.database.consistent_point import Inconclusive
-from gsv_ops.database.lsn import segment_ending_at
+from gsv_ops.database.fingerprinting import Source
 from gsv_ops.database.session import Endpoint, connect
-from gsv_ops.database.wal import archiver_status, emit_and_switch_wal
+from gsv_ops.database.wal import archiver_status
 from gsv_ops.kube import objects
 from gsv_ops.kube.errors import KubeError, WaitTimeout
 from gsv_ops.kube.objects import at
@@ -34,7 +32,6 @@ COMPLETED = "completed"
 FAILED = ("failed", "invalid backup definition", "walArchivingFailing")
 KNOWN = (*NOT_STARTED, *FAILED, COMPLETED, "started", "running", "finalizing")
 NEEDED = ("backupId", "beginWal", "endWal", "beginLSN", "endLSN", "startedAt", "stoppedAt")
-FINGERPRINTS = "fingerprints"
 
 
 def execute(desk: Desk, plan: Plan, journal: Journal) -> Mapping[str, Any]:
@@ -46,21 +43,13 @@ def execute(desk: Desk, plan: Plan, journal: Journal) -> Mapping[str, Any]:
     status = backup["status"]
     desk.log(f"Backup {name} is completed: id {status['backupId']}, WAL {status['beginWal']} to {status['endWal']}")
 
-    cluster = desk.kube.get(POSTGRES_CLUSTER, database.cluster, database.namespace)
-    store = store_of(desk, database, cluster)
-    limit = database.backup.archive_seconds
-    with endpoint_of(desk, database, cluster) as endpoint, access.failures_of("asking the primary"), connect(endpoint) as session:
-        size = archiver_status(session).segment_size
-        emit_and_switch_wal(session)  # a quiet primary would archive the backup's last segment only after archive_timeout
-        to_end = Stretch(status["beginWal"], status["endWal"], f"the WAL to the end of Backup {name}")
-        seconds = archived.wait(desk, store, session, to_end, size, limit)
-        desk.log(f"the WAL to its end is in the store ({seconds:.1f} s)")
-        taken = _fingerprint(desk, database, endpoint, journal, backup)
+    with source_of(desk, database) as primary:
+        seconds = fingerprinting.archive_to_end(primary, status, name)
+        taken = fingerprinting.take(primary, backup, journal.root_run_id)
         last = status["endWal"]
         if taken["record"]:
-            last = segment_ending_at(emit_and_switch_wal(session), taken["timeline"], size)
-            seconds = archived.wait(desk, store, session, Stretch(status["endWal"], last, "the WAL past the fingerprint"), size, limit)
-            desk.log(f"the WAL past the fingerprint at {taken['lsn']} is in the store ({seconds:.1f} s)")
+            last, seconds = fingerprinting.archive_past(primary, last, taken["timeline"], f"the WAL past the fingerprint at {taken['lsn']}")
+        size = archiver_status(primary.session).segment_size
     return {
         "backup": {"name": name, "uid": objects.uid(backup), **{key: status[key] for key in NEEDED}},
         "instance": at(status, "instanceID", "podName", default=""),
@@ -105,9 +94,13 @@ def endpoint_of(desk: Desk, database: Database, cluster: Object) -> Iterator[End
         yield endpoint
 
 
-def fingerprint_record(database: Database, backup: Object) -> str:
-    """The name of the record that holds a Backup's fingerprint, or why there is none."""
-    return f"{FINGERPRINTS}/{database.namespace}-{database.cluster}/{objects.uid(backup)}"
+@contextmanager
+def source_of(desk: Desk, database: Database) -> Iterator[Source]:
+    """The database's primary and its store, for one operation to read and to archive through."""
+    cluster = desk.kube.get(POSTGRES_CLUSTER, database.cluster, database.namespace)
+    store = store_of(desk, database, cluster)
+    with endpoint_of(desk, database, cluster) as endpoint, access.failures_of("asking the primary"), connect(endpoint) as session:
+        yield Source(desk, database, endpoint, session, store)
 
 
 def _wait(desk: Desk, database: Database, name: str, while_in: tuple[str, ...], seconds: float, what: str) -> Object:
@@ -130,39 +123,6 @@ def _wait(desk: Desk, database: Database, name: str, while_in: tuple[str, ...], 
         )
     except WaitTimeout as problem:
         raise OperationFailed(str(problem), _look(database, name)) from None
-
-
-def _fingerprint(desk: Desk, database: Database, endpoint: Endpoint, journal: Journal, backup: Object) -> dict[str, Any]:
-    limits = fingerprint.Limits(
-        slot_seconds=database.fingerprint.slot_seconds,
-        total_seconds=database.fingerprint.total_seconds,
-        bytes=database.fingerprint.budget_bytes,
-        connections=database.fingerprint.connections,
-    )
-    record = fingerprint_record(database, backup)
-    about = {"backup": objects.name(backup), "backup_id": backup["status"]["backupId"]}
-    try:
-        taken = fingerprint.take_at_consistent_point(endpoint, run_key=journal.root_run_id, limits=limits)
-    except Inconclusive as problem:
-        desk.log(f"no fingerprint: {problem}")
-        desk.records.write(record, {**about, "fingerprint": None, "problem": str(problem)})
-        return {"record": "", "problem": str(problem)}
-    body = taken.to_json()
-    desk.records.write(record, {**about, "fingerprint": body, "problem": ""})
-    desk.log(f"fingerprint at {body['lsn']}: {taken.rows} rows in {len(taken.tables)} tables, {taken.seconds:.1f} s")
-    unread = "; ".join(f"{o.object}: {o.reason}" for o in taken.unread)
-    return {
-        "record": record,
-        "problem": f"not read: {unread}" if unread else "",
-        "lsn": body["lsn"],
-        "timeline": taken.timeline,
-        "system_identifier": taken.system_identifier,
-        "tables": len(taken.tables),
-        "rows": taken.rows,
-        "bytes": taken.bytes,
-        "seconds": taken.seconds,
-        "not_compared": [{"object": o.object, "reason": o.reason} for o in taken.not_compared],
-    }
 
 
 def _cause(desk: Desk, database: Database, backup: Object) -> str:

@@ -6,20 +6,21 @@ A restore that fails is a result, not an error: it is what the proof was made to
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from gsv_ops.database import fingerprint, source
-from gsv_ops.database.backup.execute import endpoint_of
+from gsv_ops.database import fingerprint, fingerprinting, source
+from gsv_ops.database.backup.execute import endpoint_of, source_of
 from gsv_ops.database.backup.plan import database_of
 from gsv_ops.database.compare import Comparison, compare
 from gsv_ops.database.consistent_point import Inconclusive
-from gsv_ops.database.proof import recovery
+from gsv_ops.database.proof import recovery, scratch
 from gsv_ops.database.record import Fingerprint
 from gsv_ops.database.session import DatabaseError
 from gsv_ops.kube import errors, objects
 from gsv_ops.kube.protocol import Object
-from gsv_ops.kube.resources import PERSISTENT_VOLUME_CLAIM, POSTGRES_CLUSTER
+from gsv_ops.kube.resources import PERSISTENT_VOLUME_CLAIM, POSTGRES_BACKUP, POSTGRES_CLUSTER
 from gsv_ops.operations import apply
 from gsv_ops.operations.journal import Journal
 from gsv_ops.operations.operation import Desk, OperationFailed
@@ -35,16 +36,18 @@ PVC_POLL_SECONDS = 1.0
 def execute(desk: Desk, plan: Plan, journal: Journal) -> Mapping[str, Any]:
     """The outcome (proven, failed, inconclusive), the reason, the comparison, and how long each part took."""
     database = database_of(desk.spec, plan.params)
-    record = desk.records.read(plan.facts["fingerprint"])
-    if record is None or record.get("fingerprint") is None:
-        raise OperationFailed(f"the fingerprint record {desk.records.path(plan.facts['fingerprint'])} is gone; nothing was changed")
-    was = Fingerprint.from_json(record["fingerprint"])
+    try:
+        was = _source_fingerprint(desk, database, plan, journal)
+    except Inconclusive as problem:
+        return {"outcome": "inconclusive", "reason": f"the source could not be fingerprinted now: {problem}", "timings": {}}
+    lsn = str(was.to_json()["lsn"])
     lifetime = timedelta(seconds=database.proof.lifetime_seconds)
     policy, cluster = plan.actions
     apply.create(desk, policy, journal, lifetime)
-    made = apply.create(desk, cluster, journal, lifetime)
+    aimed = scratch.aimed(cluster.body or {}, scratch.target_of(plan.facts["backup id"], lsn, was.timeline))
+    made = apply.create(desk, replace(cluster, body=aimed), journal, lifetime)
     name = objects.name(made)
-    desk.log(f"Cluster {database.namespace}/{name}: restoring Backup {plan.facts['backup']} to just before {plan.facts['target LSN']}")
+    desk.log(f"Cluster {database.namespace}/{name}: restoring Backup {plan.facts['backup']} to just before {lsn}")
     logs = recovery.Logs()
     try:
         recovered = recovery.wait(
@@ -70,7 +73,8 @@ def execute(desk: Desk, plan: Plan, journal: Journal) -> Mapping[str, Any]:
     timings["verification"] = round(desk.monotonic() - begun, 1)
     desk.records.write(f"{plan.facts['fingerprint']}-restored-{journal.root_run_id}", {"cluster": name, "fingerprint": now.to_json()})
     result = compare(was, now)
-    return {**_outcome(result, was, now, wrong_base), "timings": timings, **_shown(result, was, now)}
+    late = {"late": True} if plan.facts["target LSN"] == scratch.NOW else {}
+    return {**_outcome(result, was, now, wrong_base), "timings": timings, "lsn": lsn, **late, **_shown(result, was, now)}
 
 
 def release(desk: Desk, journal: Journal) -> None:
@@ -100,6 +104,28 @@ def volumes_left(desk: Desk, namespace: str, name: str, deadline: float) -> list
     return []
 
 
+def _source_fingerprint(desk: Desk, database: Database, plan: Plan, journal: Journal) -> Fingerprint:
+    """The Backup's fingerprint; where the plan says so it is taken first, once: a re-executed run finds the one it took.
+
+    Raises Inconclusive where none can be taken, OperationFailed where a record is gone.
+    """
+    name = plan.facts["fingerprint"]
+    if plan.facts["target LSN"] == scratch.NOW and not journal.notes.get("fingerprinted"):
+        backup = desk.kube.get(POSTGRES_BACKUP, plan.facts["backup"], database.namespace)
+        with source_of(desk, database) as primary:
+            taken = fingerprinting.take(primary, backup, journal.root_run_id)
+            if not taken["record"]:
+                raise Inconclusive(taken["problem"])
+            fingerprinting.archive_past(
+                primary, plan.facts["begin WAL"], taken["timeline"], f"the WAL past the fingerprint at {taken['lsn']}"
+            )
+        journal.note(fingerprinted=True)
+    record = desk.records.read(name)
+    if record is None or record.get("fingerprint") is None:
+        raise OperationFailed(f"the fingerprint record {desk.records.path(name)} is gone; nothing was changed")
+    return Fingerprint.from_json(record["fingerprint"])
+
+
 def _wrong_base(desk: Desk, database: Database, cluster: Object, plan: Plan) -> str:
     """Why the restore did not start from the base backup it should have; empty if it did. PostgreSQL keeps the label it started from."""
     pod = source.primary(cluster)
@@ -115,15 +141,10 @@ def _wrong_base(desk: Desk, database: Database, cluster: Object, plan: Plan) -> 
 
 
 def _read(desk: Desk, database: Database, cluster: Object) -> Fingerprint:
-    limits = fingerprint.Limits(
-        total_seconds=database.fingerprint.total_seconds,
-        bytes=database.fingerprint.budget_bytes,
-        connections=database.fingerprint.connections,
-    )
     scratch = database.model_copy(update={"cluster": objects.name(cluster)})
     with endpoint_of(desk, scratch, cluster) as endpoint:
         try:
-            return fingerprint.take(endpoint, limits=limits)
+            return fingerprint.take(endpoint, limits=fingerprinting.limits(database))
         except Inconclusive:
             raise
         except DatabaseError as problem:

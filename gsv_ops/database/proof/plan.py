@@ -10,9 +10,10 @@ from typing import Any
 from pydantic import Field, field_validator
 
 from gsv_ops.database import source
-from gsv_ops.database.backup.execute import COMPLETED, NEEDED, fingerprint_record
+from gsv_ops.database.backup.execute import COMPLETED, NEEDED
 from gsv_ops.database.backup.plan import database_of, known_database
 from gsv_ops.database.barman_store import configuration_of
+from gsv_ops.database.fingerprinting import record_name
 from gsv_ops.database.proof import scratch
 from gsv_ops.kube import objects, resources
 from gsv_ops.kube.errors import NotFound
@@ -29,6 +30,11 @@ class ProveBackup(Params):
 
     database: str = Field(default="cmp_postgres", description="Which database of platform.yaml to prove a backup of.")
     backup: str = Field(default="", description="The Backup object to prove, by name. Empty: the newest completed one.")
+
+    fingerprint_now: bool = Field(
+        default=False,
+        description="If the Backup has no fingerprint of its own, take one of the source now and replay the restore to now.",
+    )
 
     @field_validator("database")
     @classmethod
@@ -64,7 +70,7 @@ def observe(desk: Desk, params: ProveBackup) -> ProofSnapshot:
             raise NotFound(
                 f"Backup {params.backup} is of Cluster {at(wanted, 'spec', 'cluster', 'name')}, expected one of {database.cluster}"
             )
-    records = {objects.uid(b): desk.records.read(fingerprint_record(database, b)) for b in backups}
+    records = {objects.uid(b): desk.records.read(record_name(database, b)) for b in backups}
     return ProofSnapshot(
         cluster,
         store,
@@ -92,16 +98,18 @@ def plan(spec: PlatformSpec, snapshot: ProofSnapshot, params: ProveBackup, frame
         return frame.plan(refused=tuple(refused), kept=kept, facts=_facts(cluster), seen=len(snapshot.backups))
     record = snapshot.records.get(objects.uid(chosen))
     taken = (record or {}).get("fingerprint")
-    if taken is None:
+    if taken is None and not params.fingerprint_now:
         why = (record or {}).get("problem") or "it was not taken by backup_database of this desk"
-        refused.append(Refused(_target(chosen), f"inconclusive: there is no fingerprint to compare a restore with ({why})"))
+        hint = "set fingerprint_now to take one of the source as it is now"
+        refused.append(Refused(_target(chosen), f"inconclusive: there is no fingerprint to compare a restore with ({why}); {hint}"))
     sizes = _volume_sizes(cluster, snapshot.claims)
-    if taken is not None:
-        refused += [Refused(here, reason) for reason in why_no_room(cluster, taken, sizes, snapshot.quotas, database)]
-    if refused or taken is None:
+    refused += [Refused(here, reason) for reason in why_no_room(cluster, taken, sizes, snapshot.quotas, database)]
+    if refused:
         return frame.plan(refused=tuple(refused), kept=kept, facts=_facts(cluster), seen=len(snapshot.backups))
     name = f"{database.cluster}-proof-{RUN_NAME}"
-    target = scratch.target_of(chosen["status"]["backupId"], taken["lsn"], int(taken["timeline"]))
+    backup_id = chosen["status"]["backupId"]
+    # without a fingerprint the position is only known when the proof runs: it is taken then, and put into this manifest
+    target = scratch.target_of(backup_id, taken["lsn"], int(taken["timeline"])) if taken else {"backupID": backup_id}
     body = scratch.cluster(name, cluster, archive, target, sizes)
     store_url = configuration_of(cluster, snapshot.object_store).get("endpointURL")
     policy = scratch.network_policy(name, database.operator_namespace, snapshot.api_servers, store_url)
@@ -123,10 +131,9 @@ def plan(spec: PlatformSpec, snapshot: ProofSnapshot, params: ProveBackup, frame
             "backup id": chosen["status"]["backupId"],
             "begin WAL": chosen["status"]["beginWal"],
             "begin LSN": chosen["status"]["beginLSN"],
-            "fingerprint": fingerprint_record(database, chosen),
-            "target LSN": taken["lsn"],
-            "target timeline": int(taken["timeline"]),
-            "system identifier": taken["system_identifier"],
+            "fingerprint": record_name(database, chosen),
+            "target LSN": taken["lsn"] if taken else scratch.NOW,
+            "target timeline": int(taken["timeline"]) if taken else scratch.NOW,
         },
         seen=len(snapshot.backups),
     )
@@ -152,12 +159,12 @@ def choose(backups: tuple[Object, ...], name: str) -> tuple[Object | None, tuple
 
 
 def why_no_room(
-    cluster: Object, taken: Mapping[str, Any], sizes: Mapping[str, str], quotas: tuple[Object, ...], database: Database
+    cluster: Object, taken: Mapping[str, Any] | None, sizes: Mapping[str, str], quotas: tuple[Object, ...], database: Database
 ) -> list[str]:
     """Every reason why the scratch volumes would not fit: the database with its margin, and the namespace's quota."""
     reasons = []
     margin = database.proof.storage_margin_percent
-    needed = sum(int(table["bytes"]) for table in taken["tables"].values()) * (100 + margin) // 100
+    needed = sum(int(table["bytes"]) for table in taken["tables"].values()) * (100 + margin) // 100 if taken else 0
     parts = [part for part in ("storage", "walStorage") if at(cluster, "spec", part)]
     known = [sizes.get(part) or at(cluster, "spec", part, "size") for part in parts]
     known += [at(space, "storage", "size") for space in at(cluster, "spec", "tablespaces", default=[])]

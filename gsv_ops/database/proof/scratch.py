@@ -12,12 +12,14 @@ from urllib.parse import urlsplit
 
 from gsv_ops.database import source
 from gsv_ops.database.source import Archive
-from gsv_ops.kube import objects
 from gsv_ops.kube.objects import at
 from gsv_ops.kube.protocol import Object
 from gsv_ops.kube.resources import NETWORK_POLICY, POSTGRES_CLUSTER
 
 ORIGIN = "origin"
+NOW = "the newest commit when it runs"
+"""Stands in a plan for the position of a fingerprint that is taken by the run itself."""
+
 POSTGRES_PORT = 5432
 STATUS_PORT = 8000
 DNS_PORT = 53
@@ -126,7 +128,13 @@ def _block(ip: str) -> dict[str, Any]:
 def describe(body: Mapping[str, Any]) -> str:
     """One line for the plan's table."""
     target = at(dict(body), "spec", "bootstrap", "recovery", "recoveryTarget")
-    return (
-        f"restore base backup {target['backupID']} and replay its WAL to just before {target['targetLSN']} "
-        f"on timeline {target['targetTLI']}, one instance, {objects.at(dict(body), 'spec', 'storage', 'size')}, archiving nothing"
-    )
+    until = f"just before {target['targetLSN']} on timeline {target['targetTLI']}" if "targetLSN" in target else "a fingerprint taken first"
+    size = at(dict(body), "spec", "storage", "size")
+    return f"restore base backup {target['backupID']} and replay its WAL to {until}, one instance, {size}, archiving nothing"
+
+
+def aimed(body: Mapping[str, Any], target: Mapping[str, Any]) -> dict[str, Any]:
+    """The scratch Cluster's manifest with that recovery target."""
+    spec = body["spec"]
+    recovery = {**spec["bootstrap"]["recovery"], "recoveryTarget": dict(target)}
+    return {**body, "spec": {**spec, "bootstrap": {**spec["bootstrap"], "recovery": recovery}}}

@@ -28,6 +28,8 @@ def verify(desk: Desk, plan: Plan, results: Mapping[str, Any]) -> Verdict:
     rows, tables = int(results.get("rows", 0)), int(results.get("tables", 0))
     if outcome == "proven" and not (rows and tables):
         outcome, reason = "inconclusive", "nothing was compared, so nothing is proven"
+    if results.get("late"):
+        reason += "; the fingerprint was taken when the proof ran, not with the backup"
     checks = [
         Check(ROWS_CHECK, outcome == "proven", reason, metadata={"rows": rows, "tables": tables}),
         Check(LEFT_CHECK, not left, f"{', '.join(left)} still there" if left else "the scratch cluster is gone", "WARN"),
@@ -35,8 +37,8 @@ def verify(desk: Desk, plan: Plan, results: Mapping[str, Any]) -> Verdict:
     facts: dict[str, Fact] = {
         "backup": plan.facts["backup"],
         "backup id": plan.facts["backup id"],
-        "target LSN": plan.facts["target LSN"],
-        "target timeline": plan.facts["target timeline"],
+        "target LSN": results.get("lsn", plan.facts["target LSN"]),
+        "target timeline": results.get("source_timeline", plan.facts["target timeline"]),
         "rows": rows,
         "tables": tables,
     }
