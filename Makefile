@@ -32,7 +32,7 @@ check: $(READY)
 	$(BIN)/pytest -q -m "not ($(TIERS))"
 
 test: check
-	$(BIN)/python -m gsv_sandbox.packages tests
+	$(BIN)/python -m gsv_sandbox.packages
 	$(BIN)/gsv-sandbox up
 	$(BIN)/pytest -m "($(TIERS)) and not faults"
 

@@ -40,9 +40,9 @@ def missing_packages(needed: dict[str, str] | None = None) -> list[str]:
     return sorted({package for tool, package in wanted.items() if not _is_there(tool)})
 
 
-def ensure(say: Callable[[str], None], os_release: Path = Path("/etc/os-release")) -> None:
+def ensure(say: Callable[[str], None], os_release: Path = Path("/etc/os-release"), needed: dict[str, str] | None = None) -> None:
     """Install what is missing where this is Debian or Ubuntu and we are root; SandboxError that names it elsewhere."""
-    packages = missing_packages()
+    packages = missing_packages(needed)
     if not packages:
         return
     command = ["apt-get", "install", "--yes", "--quiet", "--no-install-recommends", *packages]
@@ -60,7 +60,7 @@ def ensure(say: Callable[[str], None], os_release: Path = Path("/etc/os-release"
                 f"apt-get could not install {' '.join(packages)}:\n{(done.stdout + done.stderr)[-2000:].strip()}",
                 "run this yourself and mend what it names: " + " ".join(command),
             )
-    if still := missing_packages():
+    if still := missing_packages(needed):
         raise SandboxError(f"installed, and still not found: {' '.join(still)}", "look where your system puts them")
 
 
