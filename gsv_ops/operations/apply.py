@@ -13,6 +13,7 @@ from typing import Any
 
 from gsv_ops.kube import errors, objects, resources
 from gsv_ops.kube.protocol import Object, Resource
+from gsv_ops.operations.freeze import require_not_frozen
 from gsv_ops.operations.journal import Journal
 from gsv_ops.operations.operation import Desk, OperationFailed
 from gsv_ops.operations.plan import Action, Plan, Target, Verb, named
@@ -27,8 +28,10 @@ class ClusterMovedOn(OperationFailed):
 
 
 def apply_plan(desk: Desk, plan: Plan, journal: Journal) -> Mapping[str, Any]:
-    """Carry out the plan's actions in order, each guarded. The default `execute` of an operation."""
-    for action in plan.actions:
+    """Carry out the plan's actions in order, each guarded. The default `execute` of an operation. A freeze stops it at the next one."""
+    for number, action in enumerate(plan.actions):
+        if number:
+            require_not_frozen(desk, plan.operation)
         match action.verb:
             case "create":
                 create(desk, action, journal)

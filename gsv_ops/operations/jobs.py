@@ -7,13 +7,13 @@ Adding an operation never touches this file. The configuration an operator sees 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import dagster as dg
 from pydantic import Field, ValidationError, create_model
 
 from gsv_ops.operations import report, steps
-from gsv_ops.operations.operation import Operation
+from gsv_ops.operations.operation import Mode, Operation
 from gsv_ops.operations.plan import Plan
 
 AnyOperation = Operation[Any, Any]
@@ -23,10 +23,6 @@ _STEP_CONFIG = {"mode": str, "plan_id": str, "params": dict}
 _PLAN_ID = (
     str,
     Field(default="", description="Apply exactly this plan, and nothing if the cluster has moved on. Empty: plan and apply now."),
-)
-_MODE = (
-    Literal["plan", "apply"],
-    Field(default="plan", description="plan: show what would be done and change nothing. apply: do it."),
 )
 
 
@@ -48,7 +44,7 @@ def operation_job(operation: AnyOperation) -> dg.JobDefinition:
     def graph() -> None:
         verify.alias("verify")(apply.alias("apply")(plan.alias("plan")()))
 
-    mapping = _mapping(operation, {"mode": _MODE, "plan_id": _PLAN_ID}, of_job=True)
+    mapping = _mapping(operation, {"mode": _mode(operation), "plan_id": _PLAN_ID}, of_job=True)
     return graph.to_job(name=operation.name, description=operation.description, config=mapping, tags=_tags(operation))
 
 
@@ -199,6 +195,11 @@ def _mapping(
         return {"ops": steps_config} if of_job else steps_config
 
     return dg.ConfigMapping(config_fn=to_steps, config_schema=_plain_fields(schema))
+
+
+def _mode(operation: AnyOperation) -> tuple[Any, Any]:
+    said = "plan: show what would be done and change nothing. apply: do it."
+    return Mode, Field(default=operation.default_mode, description=said)
 
 
 def _plain_fields(schema: type[dg.Config]) -> dict[str, dg.Field]:

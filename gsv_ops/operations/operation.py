@@ -20,6 +20,7 @@ from gsv_ops.operations.records import Records
 from gsv_ops.platform.spec import PlatformSpec
 
 Severity = Literal["WARN", "ERROR"]
+Mode = Literal["plan", "apply"]
 
 
 class OperationFailed(Exception):
@@ -126,6 +127,7 @@ class Operation(Generic[P, S]):
     observe(desk, params) reads the cluster into one frozen value; plan(spec, snapshot, params, desk's identity, now) is pure;
     execute(desk, plan, journal) changes the cluster, appends to the journal, and returns plain JSON results;
     verify(desk, plan, results) asks the cluster whether it is so; release(desk, journal) takes down what execute made.
+    `default_mode` stands in the launchpad of an operation without an asset: `apply` only where that is the safe side.
     """
 
     name: str
@@ -139,6 +141,7 @@ class Operation(Generic[P, S]):
     release: Callable[[Desk, Journal], None] = nothing_to_release
     pool: str | None = None
     plan_required: bool = False
+    default_mode: Mode = "plan"
     tags: Mapping[str, str] = field(default_factory=dict)
 
 

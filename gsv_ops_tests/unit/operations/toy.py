@@ -6,6 +6,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from typing import Any, NoReturn
 
 import dagster as dg
@@ -13,7 +14,7 @@ from pydantic import Field
 from upath import UPath
 
 from gsv_ops.kube.protocol import Object, Resource
-from gsv_ops.kube.resources import NAMESPACE
+from gsv_ops.kube.resources import LEASE, NAMESPACE
 from gsv_ops.operations.desk import DeskFactory
 from gsv_ops.operations.jobs import operation_asset, operation_job
 from gsv_ops.operations.journal import Journal
@@ -35,6 +36,10 @@ class OnlyIdentity:
         assert (resource, name) == (NAMESPACE, "kube-system"), f"the toy read {resource.qualified} {name}"
         return {"metadata": {"uid": WORLD.identity}}
 
+    def list(self, resource: Resource, namespace: str | None = None, *, fields: str = "", **others: Any) -> list[Object]:
+        assert (resource, fields) == (LEASE, "metadata.name=gsv-ops-freeze"), f"the toy listed {resource.qualified}"
+        return [WORLD.freeze] if WORLD.freeze else []
+
     def __getattr__(self, verb: str) -> NoReturn:
         raise AssertionError(f"the toy used {verb}")
 
@@ -44,6 +49,7 @@ class World:
     """What the toy sees (`colour`), what it did, and what is to go wrong."""
 
     identity: str = HERE
+    freeze: Object | None = None
     colour: str = "red"
     refusal: str = ""
     verdict: Verdict = field(default_factory=lambda: Verdict("good", "it is there"))
@@ -114,6 +120,7 @@ def good_and_bad(pretty: bool) -> list[Check]:
     return [Check("it_is_there", True, "there"), Check("it_is_pretty", pretty, "looked at", "WARN", {"beauty": 7})]
 
 
+@cache
 def definitions() -> dg.Definitions:
     """The toy as an op job, as one that is only applied by a plan, and as an asset."""
     asset = operation_asset(
@@ -149,7 +156,11 @@ def plan_paint_thing() -> dg.JobDefinition:
 
 
 def begin(root: UPath) -> None:
-    """A new world, and a desk whose records lie under `root`."""
-    global factory
-    factory = DeskFactory(OnlyIdentity(), root)  # type: ignore[arg-type]
+    """A new world, and the desk as a process started anew would have it, with its records under `root`.
+
+    It is the same object, since making the definitions for every test would take longer than the tests.
+    """
+    for read_once in ("binding", "records"):
+        factory.__dict__.pop(read_once, None)
+    object.__setattr__(factory, "root", root)
     WORLD.__dict__.update(World().__dict__)
