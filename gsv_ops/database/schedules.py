@@ -1,5 +1,7 @@
 """What the database room does by itself, where the environment allows it. Times, zone and limits stand in platform.yaml."""
 
+from datetime import UTC, datetime
+
 import dagster as dg
 
 from gsv_ops.database import conditions, observe
@@ -9,11 +11,10 @@ from gsv_ops.database.checks import CHECK
 from gsv_ops.database.jobs import SWEEP
 from gsv_ops.database.proof.operation import PROVE_BACKUP
 from gsv_ops.database.proof.sweep import SWEEP_SCRATCH_CLUSTERS
-from gsv_ops.kube.errors import KubeError
+from gsv_ops.operations import gate
 from gsv_ops.operations.desk import DeskFactory
 from gsv_ops.operations.steps import is_over
 from gsv_ops.platform import environments
-from gsv_ops.platform.environments import WrongCluster
 
 
 def schedules() -> list[dg.ScheduleDefinition]:
@@ -31,7 +32,7 @@ def schedules() -> list[dg.ScheduleDefinition]:
         default_status=running,
     )
     def backup(context: dg.ScheduleEvaluationContext, desk: dg.ResourceParam[DeskFactory]) -> dg.RunRequest | dg.SkipReason:
-        if reason := why_not_now(desk, BACKUP_DATABASE.name) or _why_no_backup_is_due(context, desk):
+        if reason := gate.why_not(desk, BACKUP_DATABASE.name, datetime.now(UTC)) or _why_no_backup_is_due(context, desk):
             return dg.SkipReason(reason)
         return dg.RunRequest(run_key=f"backup-{context.scheduled_execution_time:%Y%m%dT%H%M}")
 
@@ -44,7 +45,7 @@ def schedules() -> list[dg.ScheduleDefinition]:
         default_status=running,
     )
     def proof(context: dg.ScheduleEvaluationContext, desk: dg.ResourceParam[DeskFactory]) -> dg.RunRequest | dg.SkipReason:
-        if reason := why_not_now(desk, PROVE_BACKUP.name):
+        if reason := gate.why_not(desk, PROVE_BACKUP.name, datetime.now(UTC)):
             return dg.SkipReason(reason)
         return dg.RunRequest(run_key=f"proof-{context.scheduled_execution_time:%Y%m%dT%H%M}")
 
@@ -68,20 +69,11 @@ def schedules() -> list[dg.ScheduleDefinition]:
         default_status=running,
     )
     def sweep(context: dg.ScheduleEvaluationContext, desk: dg.ResourceParam[DeskFactory]) -> dg.RunRequest | dg.SkipReason:
-        if reason := why_not_now(desk, SWEEP_SCRATCH_CLUSTERS.name):
+        if reason := gate.why_not(desk, SWEEP_SCRATCH_CLUSTERS.name, datetime.now(UTC)):
             return dg.SkipReason(reason)
         return dg.RunRequest(run_config={"mode": "apply"})
 
     return [backup, proof, checks, sweep]
-
-
-def why_not_now(desk: DeskFactory, operation: str) -> str:
-    """Why the desk may not act by itself now; empty if it may."""
-    try:
-        desk.check()
-    except (WrongCluster, KubeError) as problem:
-        return f"{operation} was not started: {problem}"
-    return ""
 
 
 def _why_no_backup_is_due(context: dg.ScheduleEvaluationContext, factory: DeskFactory) -> str:

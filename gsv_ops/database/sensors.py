@@ -8,11 +8,11 @@ from gsv_ops.database import backlog, proofs
 from gsv_ops.database.assets import BACKUP_KEY, DATABASE, PROOF, PROOF_KEY
 from gsv_ops.database.backlog import Attempt
 from gsv_ops.database.proof.operation import PROVE_BACKUP
-from gsv_ops.database.schedules import why_not_now
 from gsv_ops.kube import objects
 from gsv_ops.kube.objects import at, parse_time
 from gsv_ops.kube.protocol import Object
 from gsv_ops.kube.resources import POSTGRES_BACKUP
+from gsv_ops.operations import gate
 from gsv_ops.operations.desk import DeskFactory
 from gsv_ops.operations.operation import Fact, Timestamp
 from gsv_ops.operations.report import metadata
@@ -50,7 +50,7 @@ def sensors() -> list[dg.SensorDefinition]:
         description="Starts a proof of the newest backup when nobody proved it in time; an inconclusive one is tried again a few times.",
     )
     def prove(context: dg.SensorEvaluationContext, desk: dg.ResourceParam[DeskFactory]) -> dg.RunRequest | dg.SkipReason:
-        if reason := why_not_now(desk, PROVE_BACKUP.name):
+        if reason := gate.why_not(desk, PROVE_BACKUP.name, datetime.now(UTC)):
             return dg.SkipReason(reason)
         database = desk.binding.spec.databases[DATABASE]
         backups = _completed(desk, database)[-1:]
