@@ -156,7 +156,7 @@ def unknown_names(mapping: str, rows: list[Row], names: Names) -> list[str]:
             kind = word or kind
             if name and not row.here.startswith("not "):
                 said.append((kind, name))
-    said += re.findall(r"\b(job|asset|check|schedule|sensor)s? `([^`]+)`", mapping)
+    said += re.findall(r"\b(job|asset|check|schedule|sensor)s?\s+`([^`]+)`", mapping)
     return [f"there is no {kind} `{name}`" for kind, name in dict.fromkeys(said) if name not in names[kind]]
 
 
