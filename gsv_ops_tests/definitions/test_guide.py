@@ -156,7 +156,8 @@ def unknown_names(mapping: str, rows: list[Row], names: Names) -> list[str]:
             kind = word or kind
             if name and not row.here.startswith("not "):
                 said.append((kind, name))
-    said += re.findall(r"\b(job|asset|check|schedule|sensor)s?\s+`([^`]+)`", mapping)
+    in_prose = re.findall(r"\b(job|asset|check|schedule|sensor)s?\s+`([^`]+)`", mapping, re.IGNORECASE)
+    said += [(kind.lower(), name) for kind, name in in_prose]
     return [f"there is no {kind} `{name}`" for kind, name in dict.fromkeys(said) if name not in names[kind]]
 
 
@@ -211,6 +212,7 @@ def _without(text: str, part: str) -> str:
         (GUIDE, MAP.replace("`make smoke`", "`make …`"), "§3.1: `make …` stands for 3 items of the guide, expected 1"),
         (GUIDE, MAP.replace("job `backup_database`", "job `backup_databases`"), "there is no job `backup_databases`"),
         (GUIDE, MAP.replace("job `backup_database`", "schedule `backup_database`"), "there is no schedule `backup_database`"),
+        (GUIDE, MAP.replace("Check `newest_proof_is_recent`", "Check `newest_proof_is_old`"), "there is no check `newest_proof_is_old`"),
         (GUIDE, MAP.replace("`database/cmp_postgres/proof`", "`database/proof`"), "there is no asset `database/proof`"),
         (GUIDE, MAP.replace("| not yet |", "| soon |", 1), "'soon' is none of: not yet;"),
         (GUIDE, MAP.replace("| not yet |", "| not done, because |", 1), "'not done, because' is none of: not yet;"),
