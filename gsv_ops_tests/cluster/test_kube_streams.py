@@ -29,12 +29,14 @@ CONTAINER = "box"
 BIG = 50 * 1024 * 1024
 ECHO, SOURCE, DIGEST, GREETING, CLOSED = 7000, 7001, 7002, 7003, 7999
 """Ports of the pod: gives back what it gets; sends BIG bytes and closes; answers BIG bytes with their digest; greets and closes; nobody."""
+LISTEN = "-" + "l" * 64
+"""busybox's nc serves on and on from two l on, and takes their number for the length of its accept queue."""
 SCRIPT = f"""
 echo started
-nc -ll -p {ECHO} -e cat &
-nc -ll -p {SOURCE} -e head -c {BIG} /dev/zero &
-nc -ll -p {DIGEST} -e sh -c 'head -c {BIG} | sha256sum' &
-nc -ll -p {GREETING} -e echo hello &
+nc {LISTEN} -p {ECHO} -e cat &
+nc {LISTEN} -p {SOURCE} -e head -c {BIG} /dev/zero &
+nc {LISTEN} -p {DIGEST} -e sh -c 'head -c {BIG} | sha256sum' &
+nc {LISTEN} -p {GREETING} -e echo hello &
 trap 'exit 0' TERM
 while true; do sleep 1; done
 """

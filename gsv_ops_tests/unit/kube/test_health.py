@@ -1,5 +1,6 @@
 """The health rules, as tables over whole objects."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -167,8 +168,6 @@ TABLE: list[tuple[Object | None, str, str]] = [
 
 @pytest.mark.parametrize(("body", "status", "reason"), TABLE, ids=[f"{(b or {}).get('kind')}-{s}-{r}" for b, s, r in TABLE])
 def test_health(body: Object | None, status: str, reason: str) -> None:
-    import re
-
     found = health.of(body)
 
     assert (found.status, bool(re.search(reason, found.reason))) == (status, True), found
