@@ -3,6 +3,7 @@
 import dagster as dg
 
 from gsv_ops.database.definitions import definitions as database
+from gsv_ops.housekeeping.definitions import definitions as housekeeping
 from gsv_ops.kube.lazy import LazyKube
 from gsv_ops.operations.desk import DeskFactory
 from gsv_ops.operations.store import PlanStore
@@ -11,6 +12,7 @@ _desk = DeskFactory(LazyKube())
 
 defs = dg.Definitions.merge(
     database(),
+    housekeeping(),
     dg.Definitions(
         resources={"desk": _desk, "plan_store": PlanStore(_desk)},
         # One process a run: a step is a few API calls, and a killed run is killed whole.

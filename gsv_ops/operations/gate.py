@@ -8,6 +8,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
+from typing import NoReturn, TypeVar
 
 from gsv_ops.kube.errors import KubeError
 from gsv_ops.operations import freeze, lease
@@ -18,6 +20,12 @@ from gsv_ops.platform.spec import InvalidSpec
 SECONDS = 12.0
 """For all questions together: a tick has to end well under 20 s, and a verb alone may try for a minute."""
 
+T = TypeVar("T")
+
+
+class NoAnswer(Exception):
+    """What was asked of the cluster was not answered in time."""
+
 
 def why_not(factory: DeskFactory, operation: str, now: datetime) -> str:
     """Empty if a schedule or a sensor may start the operation now, else the reason as an operator reads it. Never raises.
@@ -25,7 +33,12 @@ def why_not(factory: DeskFactory, operation: str, now: datetime) -> str:
     In this order: the environment lets desks act by themselves; this is its cluster; this desk holds the Lease; no freeze stops the
     operation. `now`: this desk's clock.
     """
-    reason = _within(SECONDS, lambda: _why_not(factory, operation, now))
+    try:
+        reason = within(SECONDS, lambda: _why_not(factory, operation, now))
+    except NoAnswer as problem:
+        reason = str(problem)
+    except Exception as problem:  # noqa: BLE001  unknown is never good, and a tick that raises says less than one that is skipped
+        reason = f"unexpected {type(problem).__name__}: {problem}"
     return f"{operation} was not started: {reason}" if reason else ""
 
 
@@ -34,6 +47,29 @@ def holding(factory: DeskFactory, now: datetime) -> lease.Holding:
     limits = factory.binding.spec.desk
     holder = lease.identity(factory.binding.environment or "none")
     return lease.hold(factory.kube, limits.lease_namespace, limits.lease_seconds, holder, now)
+
+
+def within(seconds: float, ask: Callable[[], T]) -> T:
+    """The answer, or what it raised; NoAnswer if there was none in time. What was asked goes on behind and ends by its own deadlines."""
+    answers: list[Callable[[], T]] = []
+
+    def run() -> None:
+        try:
+            answer = ask()
+            answers.append(lambda: answer)
+        except Exception as problem:  # noqa: BLE001  handed over to the caller's thread
+            answers.append(partial(_raise, problem))
+
+    thread = threading.Thread(target=run, name="within", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if not answers:
+        raise NoAnswer(f"the cluster gave no answer within {seconds:.0f} s, so nothing is known of it")
+    return answers[0]()
+
+
+def _raise(problem: Exception) -> NoReturn:
+    raise problem
 
 
 def _why_not(factory: DeskFactory, operation: str, now: datetime) -> str:
@@ -54,19 +90,3 @@ def _why_not(factory: DeskFactory, operation: str, now: datetime) -> str:
         return freeze.why_stopped(factory.kube, namespace, operation, now)
     except (KubeError, WrongCluster, InvalidSpec) as problem:
         return str(problem)
-
-
-def _within(seconds: float, ask: Callable[[], str]) -> str:
-    """The answer, or that there was none in time. What is asked goes on behind and ends by its own deadlines."""
-    answers: list[str] = []
-
-    def run() -> None:
-        try:
-            answers.append(ask())
-        except Exception as problem:  # noqa: BLE001  a tick is told the reason; the alert sensor tells of defects
-            answers.append(f"unexpected {type(problem).__name__}: {problem}")
-
-    thread = threading.Thread(target=run, name="gate", daemon=True)
-    thread.start()
-    thread.join(seconds)
-    return answers[0] if answers else f"the cluster gave no answer within {seconds:.0f} s, so nothing is known of it."
