@@ -97,7 +97,14 @@ def consistent_point(endpoint: Endpoint, *, run_key: str, wait_seconds: float, h
     """
     with connect(endpoint, application_name="gsv_ops watch") as watch:
         _refuse_without_room(watch)
-        with connect(endpoint, replication=True, application_name="gsv_ops slot", idle_in_transaction_timeout=hold_seconds) as slot:
+        # The server waits for those transactions as for a lock: its own timeout must not come before ours, which can name them.
+        with connect(
+            endpoint,
+            replication=True,
+            application_name="gsv_ops slot",
+            lock_timeout=wait_seconds + CANCEL_SECONDS + COMMAND_SECONDS,
+            idle_in_transaction_timeout=hold_seconds,
+        ) as slot:
             identity = identify_system(slot)
             lsn, snapshot = _create_slot(slot, watch, slot_name(run_key), wait_seconds)
             yield ConsistentPoint(lsn, identity, snapshot)
