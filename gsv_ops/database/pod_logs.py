@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -18,6 +18,7 @@ from gsv_ops.kube.protocol import Kube, Object
 
 MOST_LINES = 2000
 LONGEST = 400
+_SAYS_NOTHING = re.compile(r"exit status \d+$")
 _ERROR_LINE = re.compile(r"\b(ERROR|FATAL|PANIC)\b:?\s*(?P<text>.*)")
 _FROM_CONNECTION_STRING = re.compile(r"password=('(\\.|[^'\\])*'|\S+)", re.IGNORECASE)
 _FROM_URL = re.compile(r"(\w+://[^\s/:@]*):[^\s/]*@")
@@ -58,10 +59,17 @@ def complaints(log: str, since: datetime | None = None) -> list[str]:
     for line in lines(log):
         if since is not None and (line.at is None or line.at < since):
             continue
-        told = _ERROR_LINE.search(line.text) if line.severity in ("", "info") else None
+        # a tool's own words: on a line of theirs, or beside the wrapper's error as what the tool wrote to its standard error
+        told = _ERROR_LINE.search(line.text if line.severity in ("", "info") else str(line.fields.get("stderr", "")))
         if line.severity in ("error", "FATAL", "PANIC", "ERROR") or told:
             found[_clean(told["text"] if told else line.text)] = None
     return [text for text in found if text]
+
+
+def telling(found: Iterable[str], most: int) -> list[str]:
+    """The last of some complaints, without those that only say that a command ended; unless there are no others."""
+    every = list(found)
+    return ([text for text in every if not _SAYS_NOTHING.search(text)] or every)[-most:]
 
 
 def containers(pod: Object) -> list[str]:

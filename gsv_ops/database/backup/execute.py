@@ -31,6 +31,7 @@ COMPLETED = "completed"
 # walArchivingFailing: the operator waits for the archive before it copies anything, and a backup without its WAL is none.
 FAILED = ("failed", "invalid backup definition", "walArchivingFailing")
 KNOWN = (*NOT_STARTED, *FAILED, COMPLETED, "started", "running", "finalizing")
+MOST_CAUSES = 4
 NEEDED = ("backupId", "beginWal", "endWal", "beginLSN", "endLSN", "startedAt", "stoppedAt")
 
 
@@ -137,7 +138,7 @@ def _cause(desk: Desk, database: Database, backup: Object) -> str:
         else:
             since = objects.created(backup)
             found = [c for log in pod_logs.read(desk.kube, database.namespace, pod).values() for c in pod_logs.complaints(log, since)]
-    because = f" The log of {pod_name}: {' | '.join(found[-4:])}" if found else ""
+    because = f" The log of {pod_name}: {' | '.join(pod_logs.telling(found, MOST_CAUSES))}" if found else ""
     return f"Backup {objects.name(backup)} is {_phase(backup)}: {said}.{because}"
 
 

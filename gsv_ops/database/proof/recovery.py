@@ -120,7 +120,8 @@ def _ready(cluster: Object) -> bool:
 
 def _failure(cluster: Object, failed: int, logs: Logs) -> str:
     causes = logs.causes()
-    said = " | ".join(causes[-MOST_CAUSES:]) if causes else f"the recovery pods' logs could not be read; phase {source.phase(cluster)!r}"
+    unread = f"the recovery pods' logs could not be read; phase {source.phase(cluster)!r}"
+    said = " | ".join(pod_logs.telling(causes, MOST_CAUSES)) or unread
     return f"the restore failed ({failed} failed attempts): {said}"
 
 
