@@ -31,7 +31,7 @@ def four_lines(plan: Plan | None, journal: Journal | None, problem: BaseExceptio
 
 def _changed(journal: Journal) -> list[str]:
     """What this run did, what it made and took down again, and what nobody can tell, as far as there is any."""
-    gone = {str(target) for target in journal.targets()} if journal.released else set()
+    gone = {str(target) for target in journal.targets()} if journal.released and not journal.kept else set()
     done = [o for o in journal.outcomes if o.result == "done"]
     settled = {(o.verb, o.target) for o in journal.outcomes if o.result in ("done", "already")}
     unknown = [o for o in journal.outcomes if o.result == "unknown" and (o.verb, o.target) not in settled and o.target not in gone]

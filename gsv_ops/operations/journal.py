@@ -42,6 +42,7 @@ class Journal:
     outcomes: list[Outcome]
     notes: dict[str, Any]
     released: bool = False
+    kept: bool = False
 
     @classmethod
     def open(cls, records: Records, operation: str, root_run_id: str) -> Journal:
@@ -55,6 +56,7 @@ class Journal:
             outcomes=[Outcome(**outcome) for outcome in body.get("outcomes", [])],
             notes=dict(body.get("notes", {})),
             released=bool(body.get("released", False)),
+            kept=bool(body.get("kept", False)),
         )
 
     @classmethod
@@ -115,6 +117,11 @@ class Journal:
         self.released = True
         self._save()
 
+    def keep(self) -> None:
+        """Write down that what was made stays: there is nothing to take down."""
+        self.kept = True
+        self.release()
+
     def _entry(self, target: Target) -> dict[str, Any] | None:
         key = vars(target) | {"uid": ""}
         return next((entry for entry in self.entries if entry["target"] == key), None)
@@ -127,5 +134,6 @@ class Journal:
             "outcomes": [asdict(outcome) for outcome in self.outcomes],
             "notes": self.notes,
             "released": self.released,
+            "kept": self.kept,
         }
         self.records.write(f"{FOLDER}/{self.root_run_id}-{self.operation}", body)

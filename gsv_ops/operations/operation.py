@@ -117,7 +117,7 @@ S = TypeVar("S")
 
 def nothing_to_release(desk: Desk, journal: Journal) -> None:
     """The release of an operation whose work stays."""
-    journal.release()
+    journal.keep()
 
 
 @dataclass(frozen=True)

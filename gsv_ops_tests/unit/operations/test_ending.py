@@ -107,3 +107,11 @@ def test_a_command_is_taken_from_our_own_failures_only(journal: Journal) -> None
         next_command = "rm -rf /"
 
     assert ending(journal, problem=Sneaky())[3] == "Next: read the cause above, mend it, and launch the same run again."
+
+
+def test_what_stays_by_design_is_not_said_to_be_taken_down(journal: Journal) -> None:
+    journal.made(POLICY.for_run(RUN), "u-1")
+    journal.outcome("create", POLICY.for_run(RUN), "done")
+    journal.keep()
+    assert ending(Journal.open(journal.records, "prove", RUN))[0] == "Changed: create NetworkPolicy cmp/proof-4f0c1a2b."
+    assert not Journal.unreleased(journal.records, "prove")
