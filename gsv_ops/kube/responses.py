@@ -24,6 +24,7 @@ ABOUT_NO_BODY = ("Forbidden", "Unauthorized", "NotFound", "AlreadyExists", "Conf
 WRONG_SHAPE = ("failed to create typed patch object", "failed to convert new object")
 SHAPE_PROBLEM = re.compile(r": (\.\S+): (expected \w+|field not declared in schema)")
 STREAMING = ("exec", "logs", "open_port")
+STREAM_RESOURCES = {"exec": "pods/exec", "open_port": "pods/portforward"}
 
 E = TypeVar("E", bound=errors.KubeError)
 
@@ -149,6 +150,8 @@ def _unauthorized(request: Request) -> str:
 
 def _forbidden(request: Request, text: str) -> errors.Forbidden:
     denial = RBAC_DENIAL.search(text)
+    if denial is None and request.verb in STREAM_RESOURCES and text.rstrip().endswith("forbidden:"):
+        return _stream_forbidden(request)
     if denial is None:
         message = f"{request.verb} {request.subject} is refused: {text}"
         return request.error(errors.Forbidden, message, status=403)
@@ -161,6 +164,17 @@ def _forbidden(request: Request, text: str) -> errors.Forbidden:
     )
     error = request.error(errors.Forbidden, message, status=403)
     error.user, error.rule = denial["user"], rule
+    return error
+
+
+def _stream_forbidden(request: Request) -> errors.Forbidden:
+    """Since 1.35 the API server asks a second right of a stream, and names neither it nor the user when it is lacking."""
+    resource = STREAM_RESOURCES[request.verb]
+    rule = f'{{apiGroups: [""], resources: ["{resource}"], verbs: ["get", "create"]}}'
+    message = f"{request.verb} {request.subject}: we may get {resource} and not create it; a stream needs both. "
+    message += f'A Role in namespace "{request.namespace}", bound to our user by a RoleBinding, would grant it with the rule {rule}'
+    error = request.error(errors.Forbidden, message, status=403)
+    error.rule = rule
     return error
 
 

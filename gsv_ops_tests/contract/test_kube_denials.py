@@ -51,14 +51,18 @@ def test_a_denial_in_the_cluster_asks_for_a_cluster_role(restricted: Kube) -> No
 
 def test_the_rule_that_a_denial_names_is_the_one_that_grants(admin: KubeClient, restricted: Kube, namespace: str) -> None:
     body = config_map(namespace, "a", x="1")
+    container = {"name": "c", "image": "none.invalid/none"}
+    pod_metadata = {"name": "p", "namespace": namespace}
+    admin.create({"apiVersion": "v1", "kind": "Pod", "metadata": pod_metadata, "spec": {"containers": [container]}})
     attempts: list[Callable[[], object]] = [
         lambda: restricted.apply(body),
         lambda: restricted.list(CONFIG_MAP, namespace),
         lambda: restricted.wait(CONFIG_MAP, "a", namespace, lambda seen: seen, timeout=5, what="its presence"),
+        lambda: _begin_exec(restricted, namespace),
     ]
     rules: set[str] = set()
     for attempt in attempts:
-        # An apply that creates needs two rights, one after the other.
+        # An apply that creates needs two rights, one after the other; so does a stream.
         for _ in range(3):
             try:
                 attempt()
@@ -68,7 +72,7 @@ def test_the_rule_that_a_denial_names_is_the_one_that_grants(admin: KubeClient, 
                 _grant(admin, namespace, rules)
         else:
             pytest.fail(f"still forbidden with {rules}")
-    assert len(rules) >= 3
+    assert len(rules) >= 5
 
 
 def test_unknown_credentials_are_not_accepted_and_never_shown(cluster: Cluster, tmp_path: Path) -> None:
@@ -203,6 +207,12 @@ def _refused(kube: Kube, namespace: str) -> list[Callable[[], object]]:
         lambda: kube.patch(SECRET, "s", namespace, {"data": VALUE}, kind="strategic"),
         lambda: kube.patch(SECRET, "s", namespace, [{"op": "test", "path": "/data/password", "value": VALUE}], kind="json"),
     ]
+
+
+def _begin_exec(kube: Kube, namespace: str) -> None:
+    """An exec that is let through, to a pod that no node will ever run."""
+    with pytest.raises(errors.StreamFailed, match="does not have a host assigned"):
+        kube.exec(namespace, "p", "c", ["true"])
 
 
 def _grant(admin: KubeClient, namespace: str, rules: set[str]) -> None:
