@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gsv_ops.database import wal_needed
-from gsv_ops.database.access import failures_of
 from gsv_ops.database.barman_store import BarmanStore
-from gsv_ops.database.session import Connection
+from gsv_ops.database.session import Connection, DatabaseError
 from gsv_ops.database.wal import archiver_status
 from gsv_ops.operations.operation import Desk, OperationFailed
 
@@ -33,13 +32,18 @@ def wait(desk: Desk, store: BarmanStore, session: Connection, stretch: Stretch, 
     while missing := wal_needed.missing(store, stretch.first, stretch.last, segment_size):
         waited = desk.monotonic() - begun
         if waited > seconds:
-            with failures_of("asking the archiver why"):
-                status = archiver_status(session)
-            failing = f"; its newest attempt failed ({status.last_failed_wal}, {status.failed_count} failures)" if status.failing else ""
             raise NotArchived(
                 f"{stretch.what} is not in the object store after {waited:.0f} s: {len(missing)} segments are missing, "
-                f"the first is {missing[0]}. "
-                f"The archiver last archived {status.last_archived_wal or 'nothing'}{failing}.",
+                f"the first is {missing[0]}. {_archivers_word(session)}"
             )
         desk.sleep(POLL_SECONDS)
     return desk.monotonic() - begun
+
+
+def _archivers_word(session: Connection) -> str:
+    try:
+        status = archiver_status(session)
+    except DatabaseError as problem:
+        return f"The archiver could not be asked why: {problem}."
+    failing = f"; its newest attempt failed ({status.last_failed_wal}, {status.failed_count} failures)" if status.failing else ""
+    return f"The archiver last archived {status.last_archived_wal or 'nothing'}{failing}."
