@@ -59,7 +59,7 @@ def test_an_empty_name_is_no_environment() -> None:
 
 
 def test_an_unknown_environment_is_refused() -> None:
-    with pytest.raises(InvalidSpec, match="GSV_ENVIRONMENT='stage' is not in platform.yaml; it names dev, prod, qa, sandbox"):
+    with pytest.raises(InvalidSpec, match=r"GSV_ENVIRONMENT='stage' is not in platform\.yaml; it names dev, prod, qa, sandbox"):
         environments.binding({"GSV_ENVIRONMENT": "stage"})
 
 
