@@ -5,9 +5,16 @@ import dagster as dg
 from gsv_ops.housekeeping.assets import FREEZE_ASSET
 from gsv_ops.housekeeping.checks import desk_is_not_frozen
 from gsv_ops.housekeeping.jobs import FREEZE, UNFREEZE
+from gsv_ops.housekeeping.schedules import schedules
 from gsv_ops.housekeeping.sensors import sensors
 
 
 def definitions() -> dg.Definitions:
     """The room's jobs, asset, check and sensors; resources come from gsv_ops/definitions.py."""
-    return dg.Definitions(assets=[FREEZE_ASSET], asset_checks=[desk_is_not_frozen], jobs=[FREEZE, UNFREEZE], sensors=sensors())
+    return dg.Definitions(
+        assets=[FREEZE_ASSET],
+        asset_checks=[desk_is_not_frozen],
+        jobs=[FREEZE, UNFREEZE],
+        schedules=schedules(),
+        sensors=sensors(),
+    )

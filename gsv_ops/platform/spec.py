@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 PLATFORM_FILE = Path(__file__).with_name("platform.yaml")
 FILE_VARIABLE = "GSV_PLATFORM_FILE"
@@ -37,6 +37,14 @@ def _bytes(value: object) -> object:
     return int(match[1]) * _FACTOR[match[2]]
 
 
+def _address(value: str) -> str:
+    if value != FROM_ENVIRONMENT and not re.match(r"^https?://[^/\s]", value):
+        # not quoted: the URL of a webhook is often a secret itself
+        raise ValueError(f"this is no address; expected http(s)://host, {FROM_ENVIRONMENT}, or null")
+    return value
+
+
+HttpUrl = Annotated[str, AfterValidator(_address)]
 Bytes = Annotated[int, BeforeValidator(_bytes), Field(ge=0)]
 Seconds = Annotated[int, Field(ge=1)]
 Percent = Annotated[int, Field(ge=0, le=100)]
@@ -134,6 +142,27 @@ class Environment(_Model):
     overrides: Mapping[str, Any] = Field(default_factory=dict)
 
 
+class SecretKey(_Model):
+    """One value in a Secret, read at the moment it is needed."""
+
+    namespace: str
+    secret: str
+    key: str
+
+
+class AlertSettings(_Model):
+    """Whom the desk tells, and for how long. An address is a URL, `from_environment`, or null for none."""
+
+    desk_url: HttpUrl | None
+    alertmanager_url: HttpUrl | None
+    webhook_url: HttpUrl | None
+    webhook_token: Literal["from_environment"] | SecretKey | None
+    post_seconds: Annotated[int, Field(ge=1, le=3)]
+    keep_seconds: Annotated[int, Field(ge=180)]
+    run_failure_seconds: Seconds
+    heartbeat: str
+
+
 class DeskLimits(_Model):
     """How gsv_ops itself behaves."""
 
@@ -141,6 +170,7 @@ class DeskLimits(_Model):
     lease_namespace: Annotated[str, Field(min_length=1)]
     lease_seconds: Annotated[int, Field(ge=30, le=3600)]
     freeze_longest_minutes: Annotated[int, Field(ge=1)]
+    alerts: AlertSettings
 
 
 class PlatformSpec(_Model):

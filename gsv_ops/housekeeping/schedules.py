@@ -1,0 +1,40 @@
+"""The dead man's switch: what something outside notices when the desk is silent."""
+
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+
+from gsv_ops.housekeeping import history, tell
+from gsv_ops.housekeeping.checks import desk_is_not_frozen
+from gsv_ops.housekeeping.notify import NotTold
+from gsv_ops.housekeeping.sensors import TELL, TELL_SECONDS
+from gsv_ops.operations.desk import DeskFactory
+from gsv_ops.platform import environments
+
+TELLING_IS_LATE = timedelta(seconds=5 * TELL_SECONDS)
+
+
+def schedules() -> list[dg.ScheduleDefinition]:
+    """The schedule, running from the start only in an environment with `automation: true`."""
+    bound = environments.binding()
+
+    @dg.schedule(
+        name="heartbeat",
+        target=dg.AssetSelection.checks(desk_is_not_frozen),  # a schedule needs one; this starts nothing
+        cron_schedule=bound.spec.desk.alerts.heartbeat,
+        execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.RUNNING if bound.automation else dg.DefaultScheduleStatus.STOPPED,
+        description=f"Tells Alertmanager that the desk is alive, as long as the sensor {TELL} ticks too. It starts no run.",
+    )
+    def heartbeat(context: dg.ScheduleEvaluationContext, desk: dg.ResourceParam[DeskFactory]) -> dg.SkipReason:
+        now = datetime.now(UTC)
+        last = history.last_tick(context.instance, TELL)
+        if last is None or now - last > TELLING_IS_LATE:
+            when = f"since {last:%Y-%m-%d %H:%M:%S %Z}" if last else "ever"
+            return dg.SkipReason(f"withheld, so that something outside raises the alarm: {TELL} has not ticked {when}")
+        try:
+            return dg.SkipReason(tell.heartbeat(desk, now))
+        except NotTold as problem:
+            raise dg.Failure(f"the heartbeat was not told: {problem}") from None
+
+    return [heartbeat]

@@ -1,0 +1,80 @@
+"""Tells everybody who is to be told, and says in one line what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+from gsv_ops.housekeeping import alerts, judge, notify
+from gsv_ops.housekeeping.alerts import Alert, Entry, Known
+from gsv_ops.housekeeping.notify import ALERTMANAGER, WEBHOOK, NotTold, Receiver
+from gsv_ops.operations import gate
+from gsv_ops.operations.desk import DeskFactory
+from gsv_ops.platform.spec import AlertSettings
+
+SECONDS = 4.0
+"""For the Secret with the webhook's token: that and both receivers' attempts fit into a tick."""
+
+
+def everybody(desk: DeskFactory, known: Known, firing: Iterable[Alert], now: datetime) -> tuple[Known, str]:
+    """What is known once everybody was told who could be, and that in words. Who could not be told is tried again at the next tick."""
+    bound = desk.binding
+    settings, environment = bound.spec.desk.alerts, bound.environment or "none"
+    keep = timedelta(seconds=settings.keep_seconds)
+    wanted: list[tuple[str, Receiver | None]] = []
+    words: list[str] = []
+    for name, of in _receivers(desk).items():
+        try:
+            receiver = gate.within(SECONDS, of)
+        except (NotTold, gate.NoAnswer) as problem:
+            wanted.append((name, None))
+            words.append(str(problem))
+        else:
+            if receiver is not None:
+                wanted.append((name, receiver))
+    known = alerts.reconcile(known, firing, now, [name for name, _ in wanted])
+    for name, receiver in wanted:
+        entries = alerts.standing(known, name) if name == ALERTMANAGER else alerts.news(known, name)
+        if receiver is None or not entries:
+            continue
+        body: Any = alerts.alertmanager_body(entries, now, keep) if name == ALERTMANAGER else alerts.webhook_body(entries, environment)
+        try:
+            receiver.post(body)
+        except NotTold as problem:
+            words.append(str(problem))
+        else:
+            known = alerts.told(known, name)
+    nobody = [] if wanted else ["nobody is told: expected GSV_ALERTMANAGER_URL or GSV_WEBHOOK_URL, or desk.alerts in platform.yaml"]
+    summary = "; ".join(sorted(alert.summary for alert in known.firing.values())) or "nothing is wrong"
+    return known, ". ".join([alerts.short(summary), *nobody, *(f"NOT TOLD: {word}" for word in words)])
+
+
+def heartbeat(desk: DeskFactory, now: datetime) -> str:
+    """Tell Alertmanager that this desk is alive; what became of it, in words. Raises NotTold."""
+    bound = desk.binding
+    settings = bound.spec.desk.alerts
+    receiver = notify.alertmanager(settings)
+    if receiver is None:
+        return "nobody is told: expected GSV_ALERTMANAGER_URL, or desk.alerts.alertmanager_url in platform.yaml"
+    alive = Entry(judge.heartbeat(bound.environment or "none", desk_url(settings), now))
+    receiver.post(alerts.alertmanager_body([alive], now, timedelta(seconds=settings.keep_seconds)))
+    return (
+        f"alertmanager at {receiver.host} was told that this desk is alive; without news it raises the alarm in {settings.keep_seconds} s"
+    )
+
+
+def desk_url(settings: AlertSettings) -> str:
+    """Where people open the desk; empty if nobody said, or not so that it can be used."""
+    try:
+        return notify.desk_url(settings)
+    except NotTold:
+        return ""
+
+
+def _receivers(desk: DeskFactory) -> dict[str, Callable[[], Receiver | None]]:
+    settings = desk.binding.spec.desk.alerts
+    return {
+        ALERTMANAGER: lambda: notify.alertmanager(settings),
+        WEBHOOK: lambda: notify.webhook(settings, desk.kube),
+    }
