@@ -19,7 +19,7 @@ SEVERITY = re.compile("Success|Failure|Failed")
 
 def test_the_lineage_shows_the_proof_downstream_of_the_backup(page: Page, first_proof: Seen) -> None:
     """Both assets, materialised, with their checks counted."""
-    page.goto("/asset-groups")
+    page.goto("/locations/gsv_ops/asset-groups/database/lineage")
     for name in ("backup", "proof"):
         expect(page.get_by_text(name, exact=True).first).to_be_visible()
     expect(page.get_by_text("Materialized").first).to_be_visible()
@@ -56,6 +56,7 @@ def test_a_plan_launched_by_a_click_shows_what_would_be_done_and_its_link_is_fil
     page.goto(f"{JOBS}/plan_backup_database/playground")
     page.get_by_role("button", name="Launch Run").click()
     page.wait_for_url(re.compile("/runs/"))
+    page.get_by_text("View full message").first.click()
     expect(page.get_by_text("what would be done").first).to_be_visible()
     link = page.get_by_role("link", name=re.compile("playground/setup")).first
     expect(link).to_be_visible()
