@@ -114,11 +114,11 @@ def _source_fingerprint(desk: Desk, database: Database, plan: Plan, journal: Jou
         backup = desk.kube.get(POSTGRES_BACKUP, plan.facts["backup"], database.namespace)
         with source_of(desk, database) as primary:
             taken = fingerprinting.take(primary, backup, journal.root_run_id)
-            if not taken["record"]:
-                raise Inconclusive(taken["problem"])
-            fingerprinting.archive_past(
-                primary, plan.facts["begin WAL"], taken["timeline"], f"the WAL past the fingerprint at {taken['lsn']}"
-            )
+            if taken["record"]:
+                what = f"the WAL past the fingerprint at {taken['lsn']}"
+                fingerprinting.archive_past(primary, plan.facts["begin WAL"], taken["timeline"], what)
+        if not taken["record"]:
+            raise Inconclusive(taken["problem"])
         journal.note(fingerprinted=True)
     record = desk.records.read(name)
     if record is None or record.get("fingerprint") is None:
