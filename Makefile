@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 # Tiers that need more than this checkout; `make check` leaves them out.
-TIERS := cluster or ui or control_plane or postgres or faults
+TIERS := cluster or ui or control_plane or postgres or alertmanager or faults
 
 .PHONY: demo up down status ui check test test-faults bench
 
@@ -29,7 +29,7 @@ check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -q -m "not ($(TIERS))"
+	$(BIN)/pytest -q -n auto -m "not ($(TIERS))"
 
 test: check
 	$(BIN)/python -m gsv_sandbox.packages
