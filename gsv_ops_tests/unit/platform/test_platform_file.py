@@ -32,7 +32,10 @@ def test_a_file_that_is_missing_is_refused_and_not_replaced_by_the_packages_own(
 
 def test_a_file_without_environments_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "platform.yaml"
-    file.write_text("components: []\ndatabases: {}\ndesk: {plan_lifetime_seconds: 60, lease_namespace: gsv-ops, lease_seconds: 60, freeze_longest_minutes: 60, alerts: {}}\n")
+    file.write_text(
+        "components: []\ndatabases: {}\n"
+        "desk: {plan_lifetime_seconds: 60, lease_namespace: gsv-ops, lease_seconds: 60, freeze_longest_minutes: 60, alerts: {}}\n"
+    )
     monkeypatch.setenv(spec.FILE_VARIABLE, str(file))
     with pytest.raises(InvalidSpec, match="names no environment"):
         spec.load()
