@@ -100,7 +100,7 @@ def execute(desk: Desk, plan: Plan, journal: Journal) -> Mapping[str, Any]:
     params = FreezeDesk.model_validate(plan.params)
     now = desk.now()
     until = end_of(params, now)
-    wanted = Freeze(params.who, params.reason, now.isoformat(timespec="seconds"), until, frozenset(params.allow))
+    wanted = Freeze(params.who, params.reason, now, until, frozenset(params.allow))
     for action in plan.actions:
         body = dict(freeze.manifest(action.target.namespace, wanted))
         if action.verb == "create":

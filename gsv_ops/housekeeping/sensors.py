@@ -9,6 +9,7 @@ from gsv_ops.housekeeping import alerts, history, judge, state, tell
 from gsv_ops.housekeeping.assets import FREEZE_KEY
 from gsv_ops.operations import gate
 from gsv_ops.operations.desk import DeskFactory
+from gsv_ops.operations.freeze import UNFREEZE
 from gsv_ops.operations.report import check_result, metadata
 from gsv_ops.platform import environments
 from gsv_ops.platform.environments import Binding
@@ -36,9 +37,10 @@ def sensors() -> list[dg.SensorDefinition]:
     )
     def watch_desk(context: dg.SensorEvaluationContext, desk: dg.ResourceParam[DeskFactory]) -> dg.SensorResult:
         now = datetime.now(UTC)
-        word = gate.why_not(desk, WATCH, now).removeprefix(f"{WATCH} was not started: ")
-        word = word or "this desk acts here: it holds the Lease, and no freeze holds"
         seen = state.look(desk, now)
+        # what no freeze ever stops: so the answer is of this desk and its Lease
+        word = gate.why_not(desk, UNFREEZE, now).removeprefix(f"{UNFREEZE} was not started: ")
+        word = f"{word or 'this desk acts here: it holds the Lease'}. It is {seen.freeze or seen.unknown or 'not frozen'}."
         if seen.mark == context.cursor:
             return dg.SensorResult(skip_reason=dg.SkipReason(word), cursor=seen.mark)
         check = check_result(state.check(seen), FREEZE_KEY)

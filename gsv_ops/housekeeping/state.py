@@ -51,6 +51,7 @@ def check(state: State) -> Check:
 
 def facts(found: Freeze) -> dict[str, Fact]:
     """A freeze as metadata."""
-    until: dict[str, Fact] = {"until": Timestamp(found.until)} if found.until else {}
+    times = {"since": found.since, "until": found.until}
     through = ", ".join(sorted(found.allow)) or "nothing"
-    return {"frozen by": found.who, "why": found.reason, "since": found.since, **until, "let through": through}
+    shown = {name: Timestamp(moment) for name, moment in times.items() if moment}
+    return {"frozen by": found.who, "why": found.reason, **shown, "let through": through}

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from gsv_ops.kube import objects
@@ -35,7 +35,7 @@ class Freeze:
 
     who: str
     reason: str
-    since: str
+    since: datetime | None
     until: datetime | None
     allow: frozenset[str]
 
@@ -48,9 +48,9 @@ class Freeze:
         return self.until is None or now < self.until
 
     def __str__(self) -> str:
-        until = f"until {self.until:%Y-%m-%d %H:%M:%S %Z}" if self.until else f"for ever: its {UNTIL} cannot be read"
+        until = f"until {_shown(self.until)}" if self.until else f"for ever: its {UNTIL} cannot be read"
         through = f"; let through: {', '.join(sorted(self.allow))}" if self.allow else ""
-        since = f"since {self.since or 'an unknown time'}"
+        since = f"since {_shown(self.since) if self.since else 'an unknown time'}"
         return f"frozen by {self.who or 'somebody'} {since} {until}: {self.reason or 'no reason given'}{through}"
 
 
@@ -68,21 +68,18 @@ def find(kube: Kube, namespace: str) -> Object | None:
 def of(body: Object) -> Freeze:
     """What the object says."""
     said = objects.annotations(body)
-    try:
-        until = objects.parse_time(said.get(UNTIL, ""))
-    except ValueError:
-        until = None
     allow = frozenset(name.strip() for name in said.get(ALLOW, "").split(",") if name.strip())
-    return Freeze(said.get(WHO, ""), said.get(REASON, ""), said.get(SINCE, ""), until, allow)
+    return Freeze(said.get(WHO, ""), said.get(REASON, ""), _time(said.get(SINCE, "")), _time(said.get(UNTIL, "")), allow)
 
 
 def manifest(namespace: str, freeze: Freeze) -> Mapping[str, Any]:
     """The object that says it."""
+    assert freeze.since is not None
     assert freeze.until is not None
     said = {
         WHO: freeze.who,
         REASON: freeze.reason,
-        SINCE: freeze.since,
+        SINCE: freeze.since.isoformat(timespec="seconds"),
         UNTIL: freeze.until.isoformat(timespec="seconds"),
         ALLOW: ",".join(sorted(freeze.allow)),
     }
@@ -112,3 +109,14 @@ def require_not_frozen(desk: Desk, operation: str) -> None:
     namespace = desk.spec.desk.lease_namespace
     if reason := why_stopped(desk.kube, namespace, operation, desk.now()):
         raise Frozen(f"{operation} was refused: {reason}", f"kubectl get lease {NAME} -n {namespace} -o yaml")
+
+
+def _time(text: str) -> datetime | None:
+    try:
+        return objects.parse_time(text)
+    except ValueError:
+        return None
+
+
+def _shown(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"

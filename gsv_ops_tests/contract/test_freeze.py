@@ -158,7 +158,7 @@ def test_the_page_shows_a_freeze_once_and_its_end_by_itself(desk: Desk) -> None:
     assert shown.asset_events[0].metadata["why"].value == "storage is moved"
     again = desk.tick()
     assert not again.asset_events
-    assert again.skip_reason.skip_message.startswith("the desk is frozen by ada")
+    assert again.skip_reason.skip_message.startswith("this desk acts here: it holds the Lease. It is frozen by ada since ")
 
     body = stored(desk)
     assert body is not None

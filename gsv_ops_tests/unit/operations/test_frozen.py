@@ -15,7 +15,7 @@ from gsv_ops_tests.unit.operations.toy import WORLD
 
 def frozen(minutes: int = 30, allow: frozenset[str] = frozenset()) -> Object:
     now = datetime.now(UTC)
-    return dict(freeze.manifest("cmp", Freeze("ada", "storage is moved", now.isoformat(), now + timedelta(minutes=minutes), allow)))
+    return dict(freeze.manifest("cmp", Freeze("ada", "storage is moved", now, now + timedelta(minutes=minutes), allow)))
 
 
 def test_a_run_is_refused_before_its_first_write_and_says_who_why_until_when_and_what_ends_it(toys: Toys) -> None:
