@@ -11,8 +11,10 @@ import dagster as dg
 import pytest
 from upath import UPath
 
+from gsv_ops.kube.client import KubeClient
+from gsv_ops.kube.protocol import Kube
 from gsv_ops.operations.records import Records
-from gsv_ops_tests.contract.conftest import admin, cluster, kube, namespace  # noqa: F401  fixtures that are shared, not copied
+from gsv_ops_tests.contract.conftest import admin, cluster, namespace  # noqa: F401  fixtures that are shared, not copied
 from gsv_ops_tests.unit.operations import toy
 
 NOW = datetime(2026, 11, 24, 6, 0, tzinfo=UTC)
@@ -21,6 +23,12 @@ NOW = datetime(2026, 11, 24, 6, 0, tzinfo=UTC)
 @pytest.fixture
 def records(tmp_path: Path) -> Records:
     return Records(UPath(tmp_path) / "records")
+
+
+@pytest.fixture
+def kube(admin: KubeClient) -> Kube:  # noqa: F811
+    """The real API server on loopback, as an administrator."""
+    return admin
 
 
 @dataclass
