@@ -28,6 +28,7 @@ LIMITS = {
     "fingerprint": {"slot_seconds": 12},
     "proof": {"recovery_seconds": 200},
 }
+HURRIED = "cmp_postgres_hurried"
 CLASH = "archive-clash"
 PASSWORDS = {"cmp-postgres-gsv-ops": "password", "cmp-postgres-app": "password", "cmp-postgres-s3": "ACCESS_SECRET_KEY"}
 """Every Secret that an operation reads or a cluster uses, and the key in it."""
@@ -61,13 +62,14 @@ def outside(sandbox: Paths) -> Iterator[Outside]:
 
 @pytest.fixture(scope="session")
 def platform_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The package's platform.yaml with deadlines that a test can wait for, and a second database whose archive clashes."""
+    """The package's platform.yaml with deadlines that a test can wait for; and, as databases, a hurried cmp-postgres and the clash."""
     body = yaml.safe_load(spec.PLATFORM_FILE.read_text())
     body["environments"]["sandbox"]["automation"] = False  # nothing here happens by itself
     ours = body["databases"]["cmp_postgres"]
     for part, limits in LIMITS.items():
         ours[part] |= limits
-    body["databases"]["archive_clash"] = {**ours, "cluster": CLASH, "backup": {**ours["backup"], "archive_seconds": 10}}
+    body["databases"][HURRIED] = {**ours, "backup": {**ours["backup"], "archive_seconds": 8}}
+    body["databases"]["archive_clash"] = {**ours, "cluster": CLASH}
     file = tmp_path_factory.mktemp("platform") / "platform.yaml"
     file.write_text(yaml.safe_dump(body, sort_keys=False))
     return file
