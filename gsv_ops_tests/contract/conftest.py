@@ -1,9 +1,14 @@
-"""What the contract suite runs against: a client of the real API server. Another implementation of Kube joins by a parameter here."""
+"""What the contract suite runs against: every implementation of Kube there is, the client of the real API server and the fake.
+
+A test that asks for `kube` runs on each of them; one that is marked control_plane is about the real one alone (its transport, its rights).
+"""
 
 import os
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +19,8 @@ from gsv_ops.kube.paths import path
 from gsv_ops.kube.protocol import Kube, Object
 from gsv_ops.kube.responses import Request
 from gsv_ops.kube.transport import Call
-from gsv_ops_tests.control_plane import binaries, control_plane
+from gsv_ops_tests.control_plane import RESTRICTED_USER, binaries, control_plane
+from gsv_ops_tests.fake_kube import FakeKube
 
 
 @dataclass(frozen=True)
@@ -46,21 +52,45 @@ def admin(cluster: Cluster) -> KubeClient:
     return connect(cluster.admin)
 
 
-@pytest.fixture(scope="session", params=["api server"])
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Both implementations for every test that does not say it is about the real one."""
+    if "kube" in metafunc.fixturenames:
+        real_only = metafunc.definition.get_closest_marker("control_plane") is not None
+        real = pytest.param("real", marks=pytest.mark.control_plane)
+        metafunc.parametrize("kube", [real] if real_only else ["fake", real], indirect=True)
+
+
+@pytest.fixture
 def kube(request: pytest.FixtureRequest) -> Kube:
     """An implementation of Kube, as an administrator."""
+    if request.param == "fake":
+        return FakeKube()
     client: Kube = request.getfixturevalue("admin")
     return client
 
 
-@pytest.fixture(scope="session")
-def create_as(admin: KubeClient) -> Callable[[str, Object], None]:
+@pytest.fixture
+def restricted(kube: Kube, request: pytest.FixtureRequest) -> Kube:
+    """The same cluster as a user named `restricted`, who may do nothing."""
+    if not isinstance(kube, FakeKube):
+        return connect(request.getfixturevalue("cluster").restricted)
+    other = kube.beside(user=RESTRICTED_USER)
+    other.forbid()
+    return other
+
+
+@pytest.fixture
+def create_as(kube: Kube) -> Callable[[str, Object], None]:
     """Creates an object as another field manager, which no Kube can do."""
 
     def create(manager: str, body: Object) -> None:
+        if isinstance(kube, FakeKube):
+            kube.beside(manager=manager).create(body)
+            return
+        assert isinstance(kube, KubeClient)
         resource, place = resources.of(body), objects.namespace(body)
         about = Request("create", resource, place, objects.name(body))
-        admin._transport.json(Call(about, "POST", path(resource, place), {"fieldManager": manager}, body))
+        kube._transport.json(Call(about, "POST", path(resource, place), {"fieldManager": manager}, body))
 
     return create
 
@@ -77,3 +107,17 @@ def namespace(kube: Kube, request: pytest.FixtureRequest) -> Iterator[str]:
     for body in kube.list(resources.CONFIG_MAP, name, metadata_only=True):
         if not objects.deleting(body):
             kube.delete(resources.CONFIG_MAP, objects.name(body), name, uid=objects.uid(body))
+
+
+@pytest.fixture
+def later() -> Iterator[Callable[..., None]]:
+    """Calls a function in so many seconds, beside the test."""
+    timers: list[threading.Timer] = []
+
+    def schedule(seconds: float, do: Callable[[], Any]) -> None:
+        timers.append(threading.Timer(seconds, do))
+        timers[-1].start()
+
+    yield schedule
+    for timer in timers:
+        timer.join()

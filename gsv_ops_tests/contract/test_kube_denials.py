@@ -26,29 +26,6 @@ VALUE = "hunter2-correct-horse"
 ENCODED = base64.b64encode(VALUE.encode()).decode()
 
 
-@pytest.fixture
-def restricted(cluster: Cluster) -> Kube:
-    return connect(cluster.restricted)
-
-
-def test_a_denial_in_a_namespace_names_the_user_and_the_role_that_would_do(restricted: Kube, namespace: str) -> None:
-    with pytest.raises(errors.Forbidden) as caught:
-        restricted.get(SECRET, "s", namespace)
-
-    error = caught.value
-    assert error.user == "restricted"
-    assert error.rule == '{apiGroups: [""], resources: ["secrets"], verbs: ["get"]}'
-    assert str(error) == (
-        f'get secrets "s" in namespace "{namespace}": user "restricted" may not get secrets in namespace "{namespace}". '
-        f'A Role in namespace "{namespace}", bound to that user by a RoleBinding, would grant it with the rule {error.rule}'
-    )
-
-
-def test_a_denial_in_the_cluster_asks_for_a_cluster_role(restricted: Kube) -> None:
-    with pytest.raises(errors.Forbidden, match=r"user \"restricted\" may not list nodes\. A ClusterRole, bound .* ClusterRoleBinding"):
-        restricted.list(NODE)
-
-
 def test_the_rule_that_a_denial_names_is_the_one_that_grants(admin: KubeClient, restricted: Kube, namespace: str) -> None:
     body = config_map(namespace, "a", x="1")
     container = {"name": "c", "image": "none.invalid/none"}

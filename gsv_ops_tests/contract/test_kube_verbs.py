@@ -10,8 +10,6 @@ from gsv_ops.kube.protocol import Kube, Object
 from gsv_ops.kube.resources import CONFIG_MAP, NAMESPACE, POD, POSTGRES_CLUSTER, SECRET
 from gsv_ops_tests.contract.bodies import config_map, secret
 
-pytestmark = pytest.mark.control_plane
-
 
 def test_a_list_longer_than_two_pages_is_whole_and_typed(kube: Kube, namespace: str) -> None:
     count = 1200
