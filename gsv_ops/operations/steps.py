@@ -22,22 +22,34 @@ from gsv_ops.operations.records import DamagedRecord
 from gsv_ops.platform.environments import WrongCluster
 from gsv_ops.platform.spec import InvalidSpec
 
+WORK = "work"
+"""The key, beside a plan, of the run that planned it: its journal and the names it gives carry that run's id."""
+
+MOST_RE_EXECUTIONS = 100
+
 EXPECTED = (KubeError, OperationFailed, WrongCluster, InvalidSpec, DamagedRecord)
 """Failures that carry their own explanation; anything else is a defect and is shown with where it came from."""
 
 
-def desk_of(context: dg.OpExecutionContext, factory: DeskFactory) -> Desk:
-    """The Desk of the run that `context` belongs to."""
-    return factory.desk(_root(context), context.log.info, lambda run_id: is_over(context.instance, run_id))
+def desk_of(context: dg.OpExecutionContext, factory: DeskFactory, work: str = "") -> Desk:
+    """The Desk of the run that `context` belongs to, for the work that was begun by run `work` (by default by this one)."""
+    work = work or context.run_id
+    return factory.desk(work, context.log.info, lambda other: is_over(context.instance, other, context.run_id if other != work else ""))
 
 
-def is_over(instance: dg.DagsterInstance, root_run_id: str) -> bool:
-    """Whether a root run and every re-execution of it have ended. An unknown run is not known to be over."""
-    root = instance.get_run_by_id(root_run_id)
-    if root is None:
+def is_over(instance: dg.DagsterInstance, work: str, but: str = "") -> bool:
+    """Whether the run that began a piece of work, and every re-execution that could go on with it, have ended.
+
+    `but` is a re-execution that is known to do work of its own. An unknown run is not known to be over.
+    """
+    run = instance.get_run_by_id(work)
+    if run is None:
         return False
-    again = instance.get_runs(dg.RunsFilter(tags={"dagster/root_run_id": root_run_id}), limit=100)
-    return all(run.is_finished for run in (root, *again))
+    root = run.root_run_id or run.run_id
+    group = [run, *instance.get_runs(dg.RunsFilter(tags={"dagster/root_run_id": root}), limit=MOST_RE_EXECUTIONS)]
+    if root != work and (first := instance.get_run_by_id(root)):
+        group.append(first)
+    return all(one.is_finished or one.run_id == but for one in group)
 
 
 def make_plan(operation: Operation[Any, Any], desk: Desk, params: Any) -> Plan:
@@ -88,7 +100,8 @@ def plan_step(
         context.log.info(
             f"plan {plan.id}: {len(plan.actions)} actions, {len(plan.kept)} kept, {len(plan.refused)} refused; nothing was changed"
         )
-    return plan.to_json()
+    # The work belongs to the run that planned it: re-executed from its failure a run goes on with it, re-executed whole it plans new work.
+    return {**plan.to_json(), WORK: context.run_id}
 
 
 def apply_step(context: dg.OpExecutionContext, operation: Operation[Any, Any], factory: DeskFactory, plan_only_job: str, body: Any) -> Any:
@@ -96,7 +109,7 @@ def apply_step(context: dg.OpExecutionContext, operation: Operation[Any, Any], f
     plan, journal = _opened(context, operation, factory, body)
     with explained(context, operation, plan, journal):
         factory.check()
-        desk = desk_of(context, factory)
+        desk = desk_of(context, factory, journal.root_run_id)
         plan_id = context.op_config["plan_id"]
         stored_plans.require_made_here(desk, plan, plan_id)
         if "results" not in journal.notes:
@@ -113,7 +126,8 @@ def apply_step(context: dg.OpExecutionContext, operation: Operation[Any, Any], f
                 journal.note(results=results)
             else:
                 desk.log(
-                    "this run did its work before: nothing is done anew, its results are only judged again. Launch a new run for new work."
+                    "this run did its work before: nothing is done anew, its results are only judged again. "
+                    "Launch a new run, or re-execute all of its steps, for new work."
                 )
     return {"plan": body, "results": results}
 
@@ -124,7 +138,7 @@ def verify_step(
     """Ask the cluster whether it is really so; materialise the asset only if it is."""
     plan, journal = _opened(context, operation, factory, body["plan"])
     with explained(context, operation, plan, journal):
-        desk = desk_of(context, factory)
+        desk = desk_of(context, factory, journal.root_run_id)
         verdict = operation.verify(desk, plan, body["results"])
         word = verdict.word or verdict.status
         context.instance.add_run_tags(context.run_id, {"gsv/verdict": word})
@@ -265,9 +279,4 @@ def _said(problem: Exception) -> str:
 
 def _opened(context: dg.OpExecutionContext, operation: Operation[Any, Any], factory: DeskFactory, body: Any) -> tuple[Plan, Journal]:
     with explained(context, operation):
-        return Plan.from_json(body), Journal.open(factory.records, operation.name, _root(context))
-
-
-def _root(context: dg.OpExecutionContext) -> str:
-    run = context.instance.get_run_by_id(context.run_id)
-    return (run.root_run_id if run else None) or context.run_id
+        return Plan.from_json(body), Journal.open(factory.records, operation.name, body.get(WORK) or context.run_id)

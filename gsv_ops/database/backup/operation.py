@@ -24,6 +24,6 @@ BACKUP_DATABASE = Operation(
     plan=plan,
     execute=execute,
     verify=verify,
-    rerun="yes; a re-execution adopts the Backup this run made, a new run takes another. Nothing was deleted.",
+    rerun="yes; re-executed from its failure it goes on with the Backup this run made, a new run takes another. Nothing was deleted.",
     pool="database_backup",
 )

@@ -26,6 +26,6 @@ PROVE_BACKUP = Operation(
     execute=execute,
     verify=verify,
     release=release,
-    rerun="yes; what this run made is taken down, and the source was only read.",
+    rerun="yes, as a new run or by re-executing all of its steps; what this run made is taken down, and the source was only read.",
     pool="database_proof",
 )

@@ -10,6 +10,8 @@ from upath import UPath
 
 from gsv_ops.operations.journal import Journal
 from gsv_ops.operations.operation import Desk, OperationFailed, Verdict
+from gsv_ops.operations.plan import Target
+from gsv_ops.operations.records import Records
 from gsv_ops_tests.unit.operations import toy
 from gsv_ops_tests.unit.operations.conftest import Toys
 from gsv_ops_tests.unit.operations.toy import WORLD
@@ -44,10 +46,32 @@ def test_what_was_done_is_not_done_anew(toys: Toys) -> None:
     WORLD.verdict = Verdict("good", "it is there")
     _, success, _ = again(toys, run_id)
     assert success
+    assert WORLD.executed == 1
+    assert WORLD.released == [run_id]
+
+
+def test_a_run_that_is_executed_again_whole_does_new_work_under_new_names(toys: Toys) -> None:
+    """Otherwise a second click would show the first result once more, as if it were new."""
+    WORLD.verdict = Verdict("inconclusive", "the API server did not answer")
+    run_id = first(toys, {"mode": "apply"})
+    WORLD.verdict = Verdict("good", "it is there")
     second, success, _ = again(toys, run_id, everything=True)
     assert success
-    assert WORLD.executed == 1
-    assert "nothing is done anew, its results are only judged again. Launch a new run for new work." in toys.log(second)
+    assert WORLD.executed == 2
+    assert WORLD.released == [run_id, second]
+
+
+def test_a_killed_run_that_is_executed_again_whole_takes_down_what_it_left(toys: Toys) -> None:
+    """The journal of the killed run is of work that nothing goes on with."""
+    WORLD.on_execute = no_room
+    run_id = first(toys, {"mode": "apply"})
+    journal = Journal.open(Records(UPath(toys.root)), "make_thing", run_id)
+    journal.will_make(Target("v1", "ConfigMap", "left", "cmp"))
+    WORLD.on_execute = lambda desk, journal: None
+    WORLD.released.clear()
+    second, success, _ = again(toys, run_id, everything=True)
+    assert success
+    assert WORLD.released == [run_id, second]
 
 
 def test_a_run_goes_on_from_its_failure_with_its_own_names(toys: Toys) -> None:
