@@ -60,6 +60,7 @@ class Desk:
 @pytest.fixture
 def desk(kube: Kube, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     """A desk of the sandbox's environment, on a cluster without any Lease."""
+    monkeypatch.delenv("GSV_PLATFORM_FILE", raising=False)
     monkeypatch.setenv("GSV_ENVIRONMENT", "sandbox")
     monkeypatch.setenv("GSV_CLUSTER_IDENTITY", objects.uid(kube.get(resources.NAMESPACE, "kube-system")))
     try:

@@ -40,8 +40,6 @@ class Telling:
 
 @pytest.fixture
 def telling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Telling]:
-    for name in ("GSV_ALERTMANAGER_URL", "GSV_DESK_URL", "GSV_WEBHOOK_TOKEN"):
-        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("GSV_ENVIRONMENT", "sandbox")
     monkeypatch.setattr(history, "SCHEDULE_SLACK", timedelta(days=1))
     with listening() as hook, dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
