@@ -1,4 +1,4 @@
-"""What the tests of the spine run on: the toy in this process, and the real API server on loopback for what writes to one."""
+"""What the tests of the spine run on: the toy in this process, and every implementation of Kube for what writes to one."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -11,10 +11,8 @@ import dagster as dg
 import pytest
 from upath import UPath
 
-from gsv_ops.kube.client import KubeClient
-from gsv_ops.kube.protocol import Kube
 from gsv_ops.operations.records import Records
-from gsv_ops_tests.contract.conftest import admin, cluster, namespace  # noqa: F401  fixtures that are shared, not copied
+from gsv_ops_tests.contract.conftest import admin, cluster, kube, namespace, pytest_generate_tests  # noqa: F401  shared, not copied
 from gsv_ops_tests.unit.operations import toy
 
 NOW = datetime(2026, 11, 24, 6, 0, tzinfo=UTC)
@@ -23,12 +21,6 @@ NOW = datetime(2026, 11, 24, 6, 0, tzinfo=UTC)
 @pytest.fixture
 def records(tmp_path: Path) -> Records:
     return Records(UPath(tmp_path) / "records")
-
-
-@pytest.fixture
-def kube(admin: KubeClient) -> Kube:  # noqa: F811
-    """The real API server on loopback, as an administrator."""
-    return admin
 
 
 @dataclass

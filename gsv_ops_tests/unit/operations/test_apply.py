@@ -1,4 +1,4 @@
-"""The guarded apply against a real API server: whoever comes second finds that the object moved, and changes nothing."""
+"""The guarded apply, against the fake and the real API server: whoever comes second finds that the object moved, and changes nothing."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -20,8 +20,6 @@ from gsv_ops.platform import spec
 from gsv_ops_tests.contract.bodies import config_map
 from gsv_ops_tests.contract.faults import Answer, faulty_api
 from gsv_ops_tests.unit.operations.conftest import NOW
-
-pytestmark = pytest.mark.control_plane
 
 RUN = "4f0c1a2b-3d4e-4f5a-8b6c-7d8e9f0a1b2c"
 OTHER_RUN = "aaaaaaaa-3d4e-4f5a-8b6c-7d8e9f0a1b2c"
@@ -183,6 +181,7 @@ def test_what_is_still_being_taken_down_is_not_adopted(bench: Bench) -> None:
         bench.kube.patch(CONFIG_MAP, "a-4f0c1a2b", bench.namespace, {"metadata": {"finalizers": None}})
 
 
+@pytest.mark.control_plane
 @pytest.mark.parametrize("fault", [Answer(0, drop=True), Answer(503, "ServiceUnavailable", "busy")], ids=["no answer", "unavailable"])
 def test_a_write_without_an_answer_is_written_down_as_unknown(bench: Bench, admin: KubeClient, fault: Answer) -> None:
     found = bench.kube.create(config_map(bench.namespace, "b"))
