@@ -16,6 +16,11 @@ EVENT = Resource("", "v1", "events", "Event")
 CONFIG_MAP = Resource("", "v1", "configmaps", "ConfigMap")
 PERSISTENT_VOLUME_CLAIM = Resource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim")
 RESOURCE_QUOTA = Resource("", "v1", "resourcequotas", "ResourceQuota")
+DEPLOYMENT = Resource("apps", "v1", "deployments", "Deployment")
+REPLICA_SET = Resource("apps", "v1", "replicasets", "ReplicaSet")
+STATEFUL_SET = Resource("apps", "v1", "statefulsets", "StatefulSet")
+DAEMON_SET = Resource("apps", "v1", "daemonsets", "DaemonSet")
+CRON_JOB = Resource("batch", "v1", "cronjobs", "CronJob")
 JOB = Resource("batch", "v1", "jobs", "Job")
 NETWORK_POLICY = Resource("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy")
 STORAGE_CLASS = Resource("storage.k8s.io", "v1", "storageclasses", "StorageClass", namespaced=False)
@@ -39,6 +44,11 @@ ALL: tuple[Resource, ...] = (
     CONFIG_MAP,
     PERSISTENT_VOLUME_CLAIM,
     RESOURCE_QUOTA,
+    DEPLOYMENT,
+    REPLICA_SET,
+    STATEFUL_SET,
+    DAEMON_SET,
+    CRON_JOB,
     JOB,
     NETWORK_POLICY,
     STORAGE_CLASS,

@@ -170,7 +170,20 @@ class DeskLimits(_Model):
     lease_namespace: Annotated[str, Field(min_length=1)]
     lease_seconds: Annotated[int, Field(ge=30, le=3600)]
     freeze_longest_minutes: Annotated[int, Field(ge=1)]
+    undo_days: Annotated[int, Field(ge=1)] = 30
     alerts: AlertSettings
+
+
+class CleanupLimits(_Model):
+    """How much one cleanup may delete, and whether one may do so without a plan that was read.
+
+    A plan with more than most_objects deletions, or with more than most_percent of at least percent_from objects seen, is refused whole.
+    """
+
+    scheduled_deletions: bool = False
+    most_objects: Annotated[int, Field(ge=1)] = 500
+    most_percent: Percent = 90
+    percent_from: Annotated[int, Field(ge=1)] = 20
 
 
 class PlatformSpec(_Model):
@@ -178,6 +191,7 @@ class PlatformSpec(_Model):
 
     components: tuple[Component, ...]
     databases: Mapping[str, Database]
+    cleanup: CleanupLimits = CleanupLimits()
     desk: DeskLimits
 
 
