@@ -2,8 +2,8 @@
 
     python -m gsv_sandbox.desk up | down | status
 
-Where GSV_ENVIRONMENT is set, the desk serves that environment, with what else is set of the variables in PASSED_ON; otherwise it serves
-the sandbox.
+Where GSV_ENVIRONMENT is set, the desk serves the environment and the cluster that the variables in TARGET name; otherwise it serves the
+sandbox. What is set of SETTINGS goes with either.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ from gsv_sandbox.state import Paths, paths_from
 PROJECT = Path(__file__).resolve().parents[3]
 HOME_VARIABLE = "GSV_DESK_HOME"
 PORT_VARIABLE = "GSV_DESK_PORT"
-PASSED_ON = ("GSV_ENVIRONMENT", "GSV_CLUSTER_IDENTITY", "GSV_PLATFORM_FILE", "GSV_EVIDENCE_ROOT", "GSV_KUBECONFIG", "KUBECONFIG")
+TARGET = ("GSV_ENVIRONMENT", "GSV_CLUSTER_IDENTITY", "GSV_KUBECONFIG", "KUBECONFIG")
+SETTINGS = ("GSV_PLATFORM_FILE", "GSV_EVIDENCE_ROOT", "GSV_UNDO_ROOT", "GSV_ALERTMANAGER_URL", "GSV_WEBHOOK_URL", "GSV_DESK_URL")
 DEFAULT_PORT = 3000
 START_SECONDS = 90.0
 HEALTH = """
@@ -82,9 +83,10 @@ def services(environment: Mapping[str, str] = os.environ) -> tuple[Service, Serv
     settings.unlink(missing_ok=True)
     settings.symlink_to(PROJECT / "dagster.yaml")
     # a process of ours gets nothing of the caller's environment but what is named
-    passed = {name: environment[name] for name in PASSED_ON if environment.get(name)}
-    own = passed if passed.get("GSV_ENVIRONMENT") else sandbox_environment(environment)
-    variables = {**own, "DAGSTER_HOME": str(dagster_home)}
+    settings_given = {name: environment[name] for name in SETTINGS if environment.get(name)}
+    chosen = {name: environment[name] for name in TARGET if environment.get(name)}
+    target = chosen if chosen.get("GSV_ENVIRONMENT") else sandbox_environment(environment)
+    variables = {**settings_given, **target, "DAGSTER_HOME": str(dagster_home)}
     binaries = Path(sys.executable).parent
     workspace = ("-w", str(PROJECT / "workspace.yaml"))
     host, port = url(environment).removeprefix("http://").split(":")
