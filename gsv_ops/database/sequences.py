@@ -3,6 +3,9 @@
 A sequence is not versioned: every reader sees where it stands now, whatever its snapshot, and a recovery sets it up to 32 values ahead.
 So two sequences are never compared for equality. The rule is that a restored one must not stand before where the source stood, nor at or
 before the greatest value in the column it feeds.
+
+A server that was promoted stands up to 32 values further than any value that was handed out, until it hands out its own first one; a base
+backup from its former primary knows better. So far a restored sequence may stand before such a source.
 """
 
 from __future__ import annotations
@@ -26,7 +29,10 @@ SEQUENCES = """
                 and d.objid = c.oid and d.refobjsubid > 0 and d.deptype in ('a', 'i')
      where c.oid >= %s order by 1
 """
-POSITION = sql.SQL("select last_value, is_called from {}")
+POSITION = sql.SQL("select last_value, is_called, log_cnt from {}")
+# How many values PostgreSQL writes to the WAL before it hands them out: SEQ_LOG_VALS of sequence.c. log_cnt is how many of them are left; 0
+# where the position came from the WAL, or by setval.
+LOGGED_AHEAD = 32
 FURTHEST = sql.SQL("select {}({})::bigint from {}")
 
 
@@ -58,10 +64,11 @@ class Sequence:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """What reading a sequence gives."""
+    """What reading a sequence gives. `left`: how many values it may hand out before it writes to the WAL again."""
 
     last_value: int
     is_called: bool
+    left: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +76,7 @@ class SequenceState:
     """Where a sequence stood and the furthest value of the column it feeds (None: feeds none, or the column is empty).
 
     `behind`: it would hand out a value the column already holds. An application that numbers rows by itself leaves its sequence so.
+    `perhaps_unused`: of how many values up to its position nobody can tell whether they were ever handed out.
     """
 
     last_value: int
@@ -76,6 +84,7 @@ class SequenceState:
     increment: int
     column_furthest: int | None = None
     behind: bool = False
+    perhaps_unused: int = 0
 
     @property
     def next_value(self) -> int:
@@ -95,7 +104,7 @@ def read_position(connection: Connection, sequence: Sequence) -> Position:
         row = connection.execute(POSITION.format(sql.Identifier(sequence.schema, sequence.relname))).fetchone()
     if row is None or not isinstance(row[0], int):
         raise DatabaseError(f"sequence {sequence.name} is empty")
-    return Position(row[0], bool(row[1]))
+    return Position(row[0], bool(row[1]), int(row[2]))
 
 
 def read_furthest(connection: Connection, sequence: Sequence) -> int | None:
@@ -116,7 +125,8 @@ def state(sequence: Sequence, before: Position, after: Position, furthest: int |
     """The state to keep: the position read first, which a later restore point cannot lie before, judged by the one read last."""
     last = SequenceState(after.last_value, after.is_called, sequence.increment)
     behind = furthest is not None and not _ahead(last.next_value, furthest, sequence.increment)
-    return SequenceState(before.last_value, before.is_called, sequence.increment, furthest, behind)
+    unused = LOGGED_AHEAD if before.left == 0 else 0
+    return SequenceState(before.last_value, before.is_called, sequence.increment, furthest, behind, unused)
 
 
 def went_backward(sequence: Sequence, before: Position, after: Position) -> bool:
@@ -129,7 +139,7 @@ def fault(source: SequenceState, restored: SequenceState) -> str | None:
     """What is wrong with the restored sequence, or None."""
     if source.increment != restored.increment:
         return f"increments by {restored.increment}, the source by {source.increment}"
-    if _ahead(source.next_value, restored.next_value, source.increment):
+    if _ahead(source.next_value - source.perhaps_unused * source.increment, restored.next_value, source.increment):
         return f"went backward: would give {restored.next_value}, the source already {source.next_value}"
     if restored.behind and not source.behind:
         return f"would give {restored.next_value}, and its column already holds {restored.column_furthest}"

@@ -127,6 +127,10 @@ def test_a_minor_version_does_not_matter() -> None:
         (SequenceState(-3, True, -1), SequenceState(-33, True, -1), "equal"),  # descending
         (SequenceState(-3, True, -1), SequenceState(-2, True, -1), "different"),
         (SequenceState(3, True, 1), SequenceState(30, True, 2), "different"),
+        (SequenceState(12012, True, 1, perhaps_unused=32), SequenceState(12000, True, 1), "equal"),  # promoted, and not used since
+        (SequenceState(12012, True, 1, perhaps_unused=32), SequenceState(11979, True, 1), "different"),
+        (SequenceState(-12012, True, -1, perhaps_unused=32), SequenceState(-12000, True, -1), "equal"),
+        (SequenceState(12012, True, 1, perhaps_unused=32), SequenceState(12000, True, 1, 12005, behind=True), "different"),
     ],
 )
 def test_a_sequence_may_jump_ahead_and_never_back(source: SequenceState, restored: SequenceState, verdict: str) -> None:
