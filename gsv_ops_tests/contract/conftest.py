@@ -5,8 +5,10 @@ A test that asks for `kube` runs on each of them; one that is marked control_pla
 
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -60,11 +62,35 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("kube", [real] if real_only else ["fake", real], indirect=True)
 
 
+class Clock:
+    """Time as a test and its cluster see it. With the fake it passes at once."""
+
+    def __init__(self) -> None:
+        self.jumps = False
+        self._ahead = timedelta(0)
+
+    def now(self, off: timedelta = timedelta(0)) -> datetime:
+        """The time on a clock that is so far off."""
+        return datetime.now(UTC) + self._ahead + off
+
+    def sleep(self, seconds: float) -> None:
+        if self.jumps:
+            self._ahead += timedelta(seconds=seconds)
+        else:
+            time.sleep(seconds)
+
+
 @pytest.fixture
-def kube(request: pytest.FixtureRequest) -> Kube:
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def kube(request: pytest.FixtureRequest, clock: Clock) -> Kube:
     """An implementation of Kube, as an administrator."""
     if request.param == "fake":
-        return FakeKube()
+        clock.jumps = True
+        return FakeKube(now=clock.now)
     client: Kube = request.getfixturevalue("admin")
     return client
 

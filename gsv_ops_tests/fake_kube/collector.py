@@ -74,8 +74,9 @@ def _blocks(dependent: Object, uid: str) -> bool:
 
 
 def _used(server: Server, claim: Key) -> bool:
+    """By a pod that has a node: no kubelet would start another with a claim that goes."""
     pods = [body for key, body in server.objects.items() if key.resource == POD and key.namespace == claim.namespace]
-    volumes = [volume for pod in pods for volume in objects.at(pod, "spec", "volumes", default=[])]
+    volumes = [volume for pod in pods if objects.at(pod, "spec", "nodeName") for volume in objects.at(pod, "spec", "volumes", default=[])]
     return any(objects.at(volume, "persistentVolumeClaim", "claimName") == claim.name for volume in volumes)
 
 

@@ -12,7 +12,7 @@ import pytest
 from upath import UPath
 
 from gsv_ops.operations.records import Records
-from gsv_ops_tests.contract.conftest import admin, cluster, kube, namespace, pytest_generate_tests  # noqa: F401  shared, not copied
+from gsv_ops_tests.contract.conftest import admin, clock, cluster, kube, namespace, pytest_generate_tests  # noqa: F401  shared
 from gsv_ops_tests.unit.operations import toy
 
 NOW = datetime(2026, 11, 24, 6, 0, tzinfo=UTC)
