@@ -42,9 +42,9 @@ def test_field_selectors_are_those_of_the_kind(kube: Kube, namespace: str) -> No
     assert [objects.name(body) for body in kube.list(SECRET, namespace, fields="type!=example.com/b,metadata.name!=c")] == ["a"]
     assert [objects.name(body) for body in kube.list(POD, namespace, fields="spec.nodeName=n,status.phase=Pending")] == ["p"]
     assert kube.list(POD, namespace, fields="spec.nodeName=") == []
-    for selection in ({"fields": "data.x=1"}, {"fields": "type"}, {"labels": "a in b"}, {"labels": "a=b=c"}):
+    for labels, fields in (("", "data.x=1"), ("", "type"), ("a in b", ""), ("a=b=c", "")):
         with pytest.raises(errors.Invalid):
-            kube.list(CONFIG_MAP, namespace, **selection)
+            kube.list(CONFIG_MAP, namespace, labels=labels, fields=fields)
 
 
 def test_json_patches_that_do_not_apply_change_nothing(kube: Kube, namespace: str) -> None:

@@ -1,5 +1,7 @@
 """What a user is told who may not, whatever stands behind the Kube."""
 
+from collections.abc import Callable
+
 import pytest
 
 from gsv_ops.kube import errors
@@ -42,7 +44,7 @@ def test_what_may_not_be_looked_for_is_forbidden_not_missing(restricted: Kube, n
     ("verb", "rule"), [("exec", '"pods/exec"'), ("logs", '"pods/log"'), ("open_port", '"pods"')], ids=["exec", "logs", "open_port"]
 )
 def test_a_denial_of_a_stream_names_its_subresource(restricted: Kube, namespace: str, verb: str, rule: str) -> None:
-    attempts = {
+    attempts: dict[str, Callable[[], object]] = {
         "exec": lambda: restricted.exec(namespace, "p", "c", ["true"]),
         "logs": lambda: restricted.logs(namespace, "p", "c"),
         "open_port": lambda: restricted.open_port(namespace, "p", 80),

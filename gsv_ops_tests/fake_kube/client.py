@@ -12,7 +12,7 @@ from gsv_ops.kube.client import FIELD_MANAGER
 from gsv_ops.kube.paths import named, path, place
 from gsv_ops.kube.protocol import Address, ExecResult, Object, PatchType, Propagation, Resource
 from gsv_ops.kube.responses import Request
-from gsv_ops_tests.fake_kube import patches, refusals, selectors, waiting
+from gsv_ops_tests.fake_kube import kinds, patches, refusals, selectors, waiting
 from gsv_ops_tests.fake_kube.fields import Manager
 from gsv_ops_tests.fake_kube.refusals import Refusal
 from gsv_ops_tests.fake_kube.scripts import Denial, Exec, Logs, NotScripted, OpenPort, Scripts
@@ -151,6 +151,8 @@ class FakeKube:
         change: Callable[[Any, Any], Any] = {"merge": patches.merged, "json": patches.operated, "strategic": patches.strategic}[kind]
         with self._answering(self._about("patch", resource, namespace, name)):
             self._check("patch", resource, namespace, name, subresource)
+            if kind == "strategic" and resource not in kinds.BUILT_IN:
+                raise refusals.no_strategy()
             key = Key(resource, namespace, name)
             found = self._server.patch(key, lambda body: change(body, sent), self._manager, subresource=subresource, dry_run=dry_run)
             return cast(Object, copied(found))

@@ -65,3 +65,8 @@ def invalid(body: Object, field: str, reason: str, message: str) -> Refusal:
 
 def patch_failed() -> Refusal:
     return Refusal(422, "Invalid", "the server rejected our request due to an error in our request")
+
+
+def no_strategy() -> Refusal:
+    message = "the body of the request was in an unknown format - accepted media types include: application/json-patch+json"
+    return Refusal(415, "UnsupportedMediaType", message)
