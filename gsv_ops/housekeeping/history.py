@@ -83,9 +83,12 @@ def ticking(instance: dg.DagsterInstance, repository: dg.RepositoryDefinition, b
 
 
 def last_tick(instance: dg.DagsterInstance, sensor: str) -> datetime | None:
-    """When that sensor last ticked; None if it never did."""
+    """When that sensor last ticked to the tick's end; None if it never did. A tick that failed or hangs did nothing."""
     state = _states(instance).get((InstigatorType.SENSOR, sensor))
-    return next((tick.at for tick in _ticks(instance, state)), None)
+    if state is None:
+        return None
+    ended = instance.get_ticks(state.instigator_origin_id, state.selector_id, limit=1, statuses=[TickStatus.SUCCESS, TickStatus.SKIPPED])
+    return _utc(ended[0].timestamp) if ended else None
 
 
 def _asked_for(instance: dg.DagsterInstance, repository: dg.RepositoryDefinition) -> dict[dg.AssetCheckKey, datetime]:

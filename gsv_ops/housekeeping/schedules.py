@@ -31,7 +31,7 @@ def schedules() -> list[dg.ScheduleDefinition]:
         last = history.last_tick(context.instance, TELL)
         if last is None or now - last > TELLING_IS_LATE:
             when = f"since {last:%Y-%m-%d %H:%M:%S %Z}" if last else "ever"
-            return dg.SkipReason(f"withheld, so that something outside raises the alarm: {TELL} has not ticked {when}")
+            return dg.SkipReason(f"withheld, so that something outside raises the alarm: {TELL} has not ticked to its end {when}")
         try:
             return dg.SkipReason(tell.heartbeat(desk, now))
         except NotTold as problem:

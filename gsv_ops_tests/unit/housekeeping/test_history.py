@@ -175,7 +175,7 @@ def test_what_the_code_wants_to_run_is_watched_with_its_newest_ticks(instance: d
         Tick(now - timedelta(minutes=1), True, "KeyError: 2"),
         Tick(now - timedelta(minutes=2), True, "KeyError: 1"),
     )
-    assert history.last_tick(instance, "eye") == now - timedelta(minutes=1)
+    assert history.last_tick(instance, "eye") == now - timedelta(minutes=3), "a tick that failed counts as one"
     assert history.last_tick(instance, "asleep") is None
     assert [one.name for one in history.ticking(instance, REPOSITORY, "eye", now)] == ["hourly"]
 

@@ -105,15 +105,24 @@ def test_a_desk_that_tells_nobody_says_so(telling: Telling, monkeypatch: pytest.
     assert "nobody is told: expected GSV_ALERTMANAGER_URL or GSV_WEBHOOK_URL" in telling.word
 
 
-@pytest.mark.parametrize(("ticked", "beats"), [(None, False), (timedelta(minutes=20), False), (timedelta(seconds=50), True)])
+@pytest.mark.parametrize(
+    ("ticked", "status", "beats"),
+    [
+        (None, TickStatus.SKIPPED, False),
+        (timedelta(minutes=20), TickStatus.SKIPPED, False),
+        (timedelta(seconds=50), TickStatus.SKIPPED, True),
+        (timedelta(seconds=50), TickStatus.FAILURE, False),
+        (timedelta(seconds=50), TickStatus.STARTED, False),
+    ],
+)
 def test_the_heart_beats_only_while_alerts_are_told(
-    ticked: timedelta | None, beats: bool, telling: Telling, monkeypatch: pytest.MonkeyPatch
+    ticked: timedelta | None, status: TickStatus, beats: bool, telling: Telling, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with listening() as alertmanager:
         monkeypatch.setenv("GSV_ALERTMANAGER_URL", alertmanager.url)
         known = state(telling.instance, "tell_alerts", InstigatorType.SENSOR, InstigatorStatus.DECLARED_IN_CODE)
         if ticked is not None:
-            tick(telling.instance, known, datetime.now(UTC) - ticked, TickStatus.SKIPPED)
+            tick(telling.instance, known, datetime.now(UTC) - ticked, status, "KeyError: 1" if status == TickStatus.FAILURE else "")
         (heartbeat,) = schedules.schedules()
         nothing: Any = None
         context = dg.build_schedule_context(instance=telling.instance, resources={"desk": DeskFactory(nothing)})
