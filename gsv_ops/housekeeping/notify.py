@@ -67,8 +67,8 @@ class Receiver:
         try:
             with urllib3.PoolManager(retries=False, timeout=timeout) as pool:
                 answer = pool.request("POST", self.url, body=json.dumps(body).encode(), headers=headers, redirect=False)
-        except HTTPError as problem:
-            # its text holds the URL
+        except (HTTPError, ValueError) as problem:
+            # its text holds the URL, or the header with a token that cannot be sent
             return 0, f"no answer ({type(problem).__name__})"
         if 200 <= answer.status < 300:
             return answer.status, ""
@@ -93,17 +93,19 @@ def desk_url(settings: AlertSettings, environ: Mapping[str, str] = os.environ) -
 
 
 def _address(setting: str | None, variable: str, environ: Mapping[str, str]) -> str | None:
-    if setting != FROM_ENVIRONMENT:
-        return setting
-    url = environ.get(variable) or None
-    if url is not None and (urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname):
-        raise NotTold(f"{variable} is no address; expected http(s)://host")
+    where, url = (variable, environ.get(variable) or None) if setting == FROM_ENVIRONMENT else ("the address in platform.yaml", setting)
+    try:
+        good = url is None or (urlsplit(url).scheme in ("http", "https") and bool(_host(url)))
+    except ValueError:  # a port that is no number, or half of an IPv6 address; its text quotes the URL
+        good = False
+    if not good:
+        raise NotTold(f"{where} is no address; expected http(s)://host")
     return url
 
 
 def _host(url: str) -> str:
     parts = urlsplit(url)
-    return f"{parts.hostname}:{parts.port}" if parts.port else str(parts.hostname)
+    return f"{parts.hostname}:{parts.port}" if parts.port else parts.hostname or ""
 
 
 def _token(settings: AlertSettings, kube: Kube, environ: Mapping[str, str]) -> str:
@@ -111,7 +113,7 @@ def _token(settings: AlertSettings, kube: Kube, environ: Mapping[str, str]) -> s
     if wanted is None:
         return ""
     if isinstance(wanted, str):
-        return environ.get(TOKEN_VARIABLE, "")
+        return environ.get(TOKEN_VARIABLE, "").strip()
     where = f"key {wanted.key!r} of Secret {wanted.namespace}/{wanted.secret}"
     try:
         text = at(kube.get(SECRET, wanted.secret, wanted.namespace), "data", wanted.key)
@@ -119,4 +121,7 @@ def _token(settings: AlertSettings, kube: Kube, environ: Mapping[str, str]) -> s
         raise NotTold(f"the webhook's token, {where}, cannot be read: {problem}") from None
     if not text:
         raise NotTold(f"the webhook's token is not there: expected {where}")
-    return base64.b64decode(text).decode().strip()
+    try:
+        return base64.b64decode(text).decode().strip()
+    except ValueError:
+        raise NotTold(f"the webhook's token, {where}, is no text") from None

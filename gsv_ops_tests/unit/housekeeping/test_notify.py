@@ -104,6 +104,30 @@ def test_addresses_come_from_the_environment_by_name() -> None:
     assert notify.webhook(settings(), nothing, {}) is None
 
 
+def test_a_token_that_cannot_be_sent_is_not_quoted() -> None:
+    """A line break in a header's value is refused by the client library, in words that hold the value."""
+    with listening() as there:
+        for token in (f"{TOKEN}\nmore", "t\u00f6ken\u2026"):
+            with pytest.raises(NotTold, match="no answer") as problem:
+                receiver(there.url, token).post([])
+            assert token not in f"{problem.value!r} {problem.value.__cause__}"
+        assert there.bodies == []
+
+
+def test_the_line_break_at_the_end_of_a_token_is_no_part_of_it() -> None:
+    nothing: Any = OneSecret({})
+    hook = notify.webhook(settings(), nothing, {"GSV_WEBHOOK_URL": "https://hook.example/x", "GSV_WEBHOOK_TOKEN": f"{TOKEN}\n"})
+    assert hook is not None
+    assert hook.token == TOKEN
+
+
+@pytest.mark.parametrize("url", ["http://hook.example:secret", "http://[secret", "http://hook.example:99999/secret"])
+def test_an_address_that_cannot_be_taken_apart_is_refused_without_being_quoted(url: str) -> None:
+    for chosen, environ in ((settings(), {"GSV_ALERTMANAGER_URL": url}), (settings(alertmanager_url=url), {})):
+        with pytest.raises(NotTold, match=r"is no address; expected http\(s\)://host$"):
+            notify.alertmanager(chosen, environ)
+
+
 @pytest.mark.parametrize("url", ["hook.example/secret", "ftp://hook.example/secret", "http:///secret"])
 def test_what_is_no_address_is_refused_without_being_quoted(url: str) -> None:
     with pytest.raises(NotTold, match=r"^GSV_ALERTMANAGER_URL is no address; expected http\(s\)://host$"):
