@@ -5,7 +5,7 @@ Two runs, or a run and a human, cannot harm each other: whoever comes second fin
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
@@ -17,6 +17,7 @@ from gsv_ops.operations.freeze import require_not_frozen
 from gsv_ops.operations.journal import Journal
 from gsv_ops.operations.operation import Desk, OperationFailed
 from gsv_ops.operations.plan import Action, Plan, Target, Verb, named
+from gsv_ops.operations.undo import Bundles
 
 ROOT_RUN_LABEL = "gsv-ops/run"
 OPERATION_LABEL = "gsv-ops/operation"
@@ -92,6 +93,7 @@ def delete(desk: Desk, action: Action, journal: Journal) -> None:
         journal.outcome("delete", target, "already", "it is gone")
         return
     _check_guard(action, found, journal)
+    keep_first(desk, journal, [found])
     try:
         with _answered("delete", target, journal):
             desk.kube.delete(
@@ -108,6 +110,14 @@ def delete(desk: Desk, action: Action, journal: Journal) -> None:
         raise ClusterMovedOn(f"{target} changed in the moment of its deletion; it was left alone. Plan again.") from None
     else:
         journal.outcome("delete", target, "done")
+
+
+def keep_first(desk: Desk, journal: Journal, bodies: Sequence[Object]) -> None:
+    """Where the operation keeps undo, write what is about to be deleted to a bundle. Raises NoBundle: then it must not be deleted."""
+    if desk.keeps_undo and bodies:
+        bundles = desk.bundles or Bundles(None, timedelta())
+        where = bundles.write(journal.root_run_id, journal.operation, bodies, desk.now())
+        desk.log(f"{len(bodies)} objects can be put back: launch undo with run {journal.root_run_id}, or read the head of {where}")
 
 
 def patch(desk: Desk, action: Action, journal: Journal) -> Object:
@@ -185,7 +195,8 @@ def guard_value(found: Object, path: str) -> Any:
     return None if steps else value
 
 
-def _check_guard(action: Action, found: Object, journal: Journal) -> None:
+def moved_on(action: Action, found: Object) -> str:
+    """What of the object is no longer as the plan relied on; empty if it is the same object and everything is."""
     moved = []
     if found["metadata"]["uid"] != action.target.uid:
         moved.append(f"uid was {action.target.uid}, is {found['metadata']['uid']}")
@@ -193,9 +204,13 @@ def _check_guard(action: Action, found: Object, journal: Journal) -> None:
         actual = guard_value(found, path)
         if actual != expected:
             moved.append(f"{path} was {expected!r}, is {actual!r}")
-    if moved:
-        journal.outcome(action.verb, action.target, "failed", "; ".join(moved))
-        raise ClusterMovedOn(f"{action.target} is no longer what the plan relied on ({'; '.join(moved)}); it was left alone. Plan again.")
+    return "; ".join(moved)
+
+
+def _check_guard(action: Action, found: Object, journal: Journal) -> None:
+    if moved := moved_on(action, found):
+        journal.outcome(action.verb, action.target, "failed", moved)
+        raise ClusterMovedOn(f"{action.target} is no longer what the plan relied on ({moved}); it was left alone. Plan again.")
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from upath import UPath
 from gsv_ops.kube import resources
 from gsv_ops.kube.protocol import Kube
 from gsv_ops.operations.operation import Desk
-from gsv_ops.operations.records import EVIDENCE_VARIABLE, Records
+from gsv_ops.operations.records import EVIDENCE_VARIABLE, LOCAL, Records
+from gsv_ops.operations.undo import UNDO_VARIABLE, Bundles
 from gsv_ops.platform import environments
 from gsv_ops.platform.environments import Binding
 
@@ -38,6 +40,11 @@ class DeskFactory:
         """GSV_EVIDENCE_ROOT, else `evidence` under DAGSTER_HOME, else under the user's data folder."""
         return Records(self.root or evidence_root())
 
+    @property
+    def bundles(self) -> Bundles:
+        """Undo bundles: GSV_UNDO_ROOT, else `undo` beside the evidence where that is a folder."""
+        return Bundles(undo_root(self.records.root), timedelta(days=self.binding.spec.desk.undo_days))
+
     def identity(self) -> str:
         """The UID of the live cluster's kube-system namespace."""
         uid: str = self.kube.get(resources.NAMESPACE, "kube-system")["metadata"]["uid"]
@@ -58,7 +65,15 @@ class DeskFactory:
             run_id=run_id,
             log=log,
             is_over=is_over,
+            bundles=self.bundles,
         )
+
+
+def undo_root(evidence: UPath) -> Path | None:
+    """Where undo bundles lie. None: nowhere, since the evidence is in no folder and the process's environment variables name none."""
+    if chosen := os.environ.get(UNDO_VARIABLE):
+        return Path(chosen)
+    return Path(str(evidence)).parent / "undo" if evidence.protocol in LOCAL else None
 
 
 def evidence_root() -> UPath:

@@ -6,7 +6,7 @@ or the sweeper, takes everything down. One journal belongs to one root run: re-e
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -109,7 +109,11 @@ class Journal:
 
     def outcome(self, verb: str, target: Target, result: Result, detail: str = "") -> None:
         """Write down what became of one action."""
-        self.outcomes.append(Outcome(verb, str(target), result, detail))
+        self.outcomes_of([Outcome(verb, str(target), result, detail)])
+
+    def outcomes_of(self, outcomes: Sequence[Outcome]) -> None:
+        """Write down what became of several actions, at once."""
+        self.outcomes.extend(outcomes)
         self._save()
 
     def release(self) -> None:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -18,6 +18,9 @@ from gsv_ops.operations.journal import Journal
 from gsv_ops.operations.plan import Plan
 from gsv_ops.operations.records import Records
 from gsv_ops.platform.spec import PlatformSpec
+
+if TYPE_CHECKING:
+    from gsv_ops.operations.undo import Bundles
 
 Severity = Literal["WARN", "ERROR"]
 Mode = Literal["plan", "apply"]
@@ -46,6 +49,7 @@ class Desk:
     """Everything an operation may touch, for one run.
 
     `run_id` is the root run's: the same for a run and its re-executions. `is_over` tells whether another run has ended.
+    `bundles` are the undo bundles; with `keeps_undo` nothing is deleted that was not written to one first.
     """
 
     kube: Kube
@@ -56,6 +60,8 @@ class Desk:
     run_id: str
     log: Callable[[str], None]
     is_over: Callable[[str], bool] = lambda _: False
+    bundles: Bundles | None = None
+    keeps_undo: bool = False
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
@@ -128,6 +134,8 @@ class Operation(Generic[P, S]):
     execute(desk, plan, journal) changes the cluster, appends to the journal, and returns plain JSON results;
     verify(desk, plan, results) asks the cluster whether it is so; release(desk, journal) takes down what execute made.
     `default_mode` stands in the launchpad of an operation without an asset: `apply` only where that is the safe side.
+    `plan_required`: it is applied only by a plan that was read, but where `plan_waived` says that the environment does without.
+    `keeps_undo`: what it deletes somebody may want back, so it is written to an undo bundle first.
     """
 
     name: str
@@ -141,6 +149,8 @@ class Operation(Generic[P, S]):
     release: Callable[[Desk, Journal], None] = nothing_to_release
     pool: str | None = None
     plan_required: bool = False
+    plan_waived: Callable[[PlatformSpec], bool] = lambda _: False
+    keeps_undo: bool = False
     default_mode: Mode = "plan"
     tags: Mapping[str, str] = field(default_factory=dict)
 

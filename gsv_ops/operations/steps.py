@@ -5,6 +5,7 @@ The bodies only translate: from Dagster's context to a Desk, from exceptions to 
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import dagster as dg
@@ -61,7 +62,7 @@ def plan_step(
     with explained(context, operation):
         if applying:
             factory.check()
-        if applying and operation.plan_required and not config["plan_id"]:
+        if applying and operation.plan_required and not config["plan_id"] and not operation.plan_waived(factory.binding.spec):
             raise OperationFailed(
                 f"{operation.name} is only applied by a plan that was read before; expected plan_id. "
                 f"Launch {plan_only_job}, read its plan, and follow its link."
@@ -102,7 +103,8 @@ def apply_step(context: dg.OpExecutionContext, operation: Operation[Any, Any], f
     plan, journal = _opened(context, operation, factory, body)
     with explained(context, operation, plan, journal):
         factory.check()
-        desk = desk_of(context, factory, journal.root_run_id)
+        desk = replace(desk_of(context, factory, journal.root_run_id), keeps_undo=operation.keeps_undo)
+        _sweep_bundles(desk)
         plan_id = context.op_config["plan_id"]
         stored_plans.require_made_here(desk, plan, plan_id)
         if "results" not in journal.notes:
@@ -167,6 +169,15 @@ def release_ended_runs(operation: Operation[Any, Any], desk: Desk) -> None:
         if journal.root_run_id != desk.run_id and desk.is_over(journal.root_run_id):
             desk.log(f"run {journal.root_run_id} ended without taking down what it made; doing it now")
             operation.release(desk, journal)
+
+
+def _sweep_bundles(desk: Desk) -> None:
+    """Every apply of whatever operation removes the undo bundles that are past their time; some operation is applied every hour."""
+    try:
+        for path in desk.bundles.sweep(desk.now()) if desk.bundles else ():
+            desk.log(f"the undo bundle {path} was past its time and is gone")
+    except OSError as problem:
+        desk.log(f"undo bundles that are past their time could not be removed: {problem}")
 
 
 def _refuse_frozen(context: dg.OpExecutionContext, operation: Operation[Any, Any], desk: Desk) -> None:
