@@ -28,7 +28,7 @@ def test_a_change_is_seen_soon(kube: Kube, namespace: str, later: Callable[..., 
         changed.append(time.monotonic())
         kube.patch(CONFIG_MAP, "a", namespace, {"data": {"x": "2"}})
 
-    later(0.5, change)
+    later(0.2, change)
 
     kube.wait(CONFIG_MAP, "a", namespace, value("2"), timeout=10, what="x to be 2")
 
@@ -36,11 +36,11 @@ def test_a_change_is_seen_soon(kube: Kube, namespace: str, later: Callable[..., 
 
 
 def test_creation_and_deletion_are_seen(kube: Kube, namespace: str, later: Callable[..., None]) -> None:
-    later(0.3, lambda: kube.create(config_map(namespace, "a")))
+    later(0.2, lambda: kube.create(config_map(namespace, "a")))
     made = kube.wait(CONFIG_MAP, "a", namespace, lambda body: body, timeout=10, what="a to exist")
     assert (made["kind"], objects.name(made)) == ("ConfigMap", "a")
 
-    later(0.3, lambda: kube.delete(CONFIG_MAP, "a", namespace, uid=objects.uid(made)))
+    later(0.2, lambda: kube.delete(CONFIG_MAP, "a", namespace, uid=objects.uid(made)))
     assert kube.wait(CONFIG_MAP, "a", namespace, lambda body: True if body is None else None, timeout=10, what="a to go") is True
 
 
@@ -101,7 +101,7 @@ def test_a_timeout_quotes_conditions_and_the_newest_events(kube: Kube, namespace
 
 def test_a_timeout_for_what_never_existed_says_so(kube: Kube, namespace: str) -> None:
     with pytest.raises(errors.WaitTimeout, match="the object does not exist"):
-        kube.wait(CONFIG_MAP, "a", namespace, lambda body: body, timeout=0.5, what="a")
+        kube.wait(CONFIG_MAP, "a", namespace, lambda body: body, timeout=0.3, what="a")
 
 
 def test_the_deadline_holds_while_changes_keep_coming(kube: Kube, namespace: str, later: Callable[..., None]) -> None:
