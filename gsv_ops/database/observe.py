@@ -31,7 +31,7 @@ def base_backups(desk: Desk, database: Database) -> Sequence[BaseBackup] | Unsee
 
 def newest_proof(desk: Desk, database: Database) -> Proof | Unseen | None:
     """The newest proof of any of its backups."""
-    return _seen(lambda: proofs.newest(desk.records, database))
+    return _seen(lambda: proofs.newest(desk.records, database, desk.cluster_identity))
 
 
 def archive(desk: Desk, database: Database) -> Archive | Unseen:

@@ -29,18 +29,18 @@ class Proof:
     run_id: str
 
 
-def write(records: Records, database: Database, proof: Proof) -> None:
-    """Keep the proof, and as the newest if it is."""
+def write(records: Records, database: Database, cluster_identity: str, proof: Proof) -> None:
+    """Keep the proof, and as the newest on that Kubernetes cluster if it is."""
     body = {**vars(proof), "proven_at": proof.proven_at.isoformat()}
     records.write(f"{_folder(database)}/{proof.backup_uid}", body)
-    known = newest(records, database)
+    known = newest(records, database, cluster_identity)
     if known is None or known.proven_at <= proof.proven_at:
-        records.write(f"{_folder(database)}-newest", body)
+        records.write(_newest(database, cluster_identity), body)
 
 
-def newest(records: Records, database: Database) -> Proof | None:
-    """The newest proof of any backup of the database; None if there is none."""
-    return _proof(records.read(f"{_folder(database)}-newest"))
+def newest(records: Records, database: Database, cluster_identity: str) -> Proof | None:
+    """The newest proof of any backup of the database on that Kubernetes cluster; None if there is none."""
+    return _proof(records.read(_newest(database, cluster_identity)))
 
 
 def of(records: Records, database: Database, backup_uid: str) -> Proof | None:
@@ -50,6 +50,11 @@ def of(records: Records, database: Database, backup_uid: str) -> Proof | None:
 
 def _proof(body: Mapping[str, Any] | None) -> Proof | None:
     return None if body is None else Proof(**{**body, "proven_at": datetime.fromisoformat(body["proven_at"])})
+
+
+def _newest(database: Database, cluster_identity: str) -> str:
+    # Several environments may share one evidence root, and have databases of one name: a proof on one says nothing of another.
+    return f"{_folder(database)}-{cluster_identity}-newest"
 
 
 def _folder(database: Database) -> str:

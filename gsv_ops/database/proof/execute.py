@@ -74,7 +74,8 @@ def execute(desk: Desk, plan: Plan, journal: Journal) -> Mapping[str, Any]:
     desk.records.write(f"{plan.facts['fingerprint']}-restored-{journal.root_run_id}", {"cluster": name, "fingerprint": now.to_json()})
     result = compare(was, now)
     late = {"late": True} if plan.facts["target LSN"] == scratch.NOW else {}
-    return {**_outcome(result, was, now, wrong_base), "timings": timings, "lsn": lsn, **late, **_shown(result, was, now)}
+    told = {"timings": timings, "lsn": lsn, "compared_at": desk.now().isoformat(), **late}
+    return {**_outcome(result, was, now, wrong_base), **told, **_shown(result, was, now)}
 
 
 def release(desk: Desk, journal: Journal) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from gsv_ops.database import proofs
@@ -28,6 +29,8 @@ def verify(desk: Desk, plan: Plan, results: Mapping[str, Any]) -> Verdict:
     rows, tables = int(results.get("rows", 0)), int(results.get("tables", 0))
     if outcome == "proven" and not (rows and tables):
         outcome, reason = "inconclusive", "nothing was compared, so nothing is proven"
+    if outcome == "proven" and "compared_at" not in results:
+        outcome, reason = "inconclusive", "it is not known when the rows were compared, so neither is how old the proof is"
     if results.get("late"):
         reason += "; the fingerprint was taken when the proof ran, not with the backup"
     checks = [
@@ -53,11 +56,11 @@ def verify(desk: Desk, plan: Plan, results: Mapping[str, Any]) -> Verdict:
             backup=plan.facts["backup"],
             backup_uid=plan.facts["backup uid"],
             backup_id=plan.facts["backup id"],
-            proven_at=desk.now(),
+            proven_at=datetime.fromisoformat(results["compared_at"]),  # a verdict may be reached anew, long after
             rows=rows,
             tables=tables,
             run_id=desk.run_id,
         )
-        proofs.write(desk.records, database, proven)
+        proofs.write(desk.records, database, desk.cluster_identity, proven)
     status = {"proven": "good", "failed": "bad"}.get(outcome, "inconclusive")
     return Verdict(status, f"Backup {plan.facts['backup']}: {reason}", facts, checks, word=outcome)  # type: ignore[arg-type]

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 from upath import UPath
 
-from gsv_ops.database import access
+from gsv_ops.database import access, proofs
 from gsv_ops.database.proof import execute as proving
 from gsv_ops.database.proof import verify as verifying
 from gsv_ops.kube.protocol import Kube, Object, Resource
@@ -18,6 +19,8 @@ from gsv_ops.operations.records import Records
 from gsv_ops.platform import spec
 from gsv_ops_tests.unit.database.a_cluster import backup
 from gsv_ops_tests.unit.database.test_proof_plan import planned
+
+COMPARED = datetime(2026, 11, 1, 4, 30, tzinfo=UTC)
 
 
 class Cmp:
@@ -56,7 +59,8 @@ def test_a_source_that_cannot_be_fingerprinted_now_makes_it_inconclusive(tmp_pat
 
 
 def judged(tmp_path: Path, *left: str, **results: Any) -> Verdict:
-    return verifying.verify(desk(tmp_path, Cmp(*left)), planned(), {"reason": "the rows are equal", "timings": {}, **results})
+    told = {"reason": "the rows are equal", "timings": {}, "compared_at": COMPARED.isoformat()}
+    return verifying.verify(desk(tmp_path, Cmp(*left)), planned(), {**told, **results})
 
 
 @pytest.mark.parametrize(
@@ -83,3 +87,26 @@ def test_what_is_left_of_it_is_warned_of(tmp_path: Path) -> None:
     verdict = judged(tmp_path, "cmp-postgres-proof-x", outcome="proven", rows=5, tables=2)
     [left] = [check for check in verdict.checks if check.name == "nothing_is_left_of_the_proof"]
     assert (left.passed, left.description) == (False, "cmp-postgres-proof-x still there")
+
+
+def test_a_proof_is_as_old_as_its_comparison_however_late_it_is_judged(tmp_path: Path) -> None:
+    """Re-executed from a step, a run's results are judged anew: that makes them no younger."""
+    at = desk(tmp_path, Cmp())
+    assert judged(tmp_path, outcome="proven", rows=5, tables=2).status == "good"
+    newest = proofs.newest(at.records, at.spec.databases["cmp_postgres"], "c-1")
+    assert newest is not None
+    assert newest.proven_at == COMPARED
+
+
+def test_results_that_do_not_say_when_they_were_found_prove_nothing(tmp_path: Path) -> None:
+    at = desk(tmp_path, Cmp())
+    results = {"reason": "the rows are equal", "timings": {}, "outcome": "proven", "rows": 5, "tables": 2}
+    assert verifying.verify(at, planned(), results).status == "inconclusive"
+    assert proofs.newest(at.records, at.spec.databases["cmp_postgres"], "c-1") is None
+
+
+def test_a_proof_says_nothing_of_the_same_database_on_another_cluster(tmp_path: Path) -> None:
+    """Environments may share one evidence root."""
+    at = desk(tmp_path, Cmp())
+    judged(tmp_path, outcome="proven", rows=5, tables=2)
+    assert proofs.newest(at.records, at.spec.databases["cmp_postgres"], "another") is None
