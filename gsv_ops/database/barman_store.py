@@ -61,6 +61,12 @@ class BarmanStore:
                     found.add(segment)
         return found & set(names)
 
+    def holds(self, name: str) -> bool:
+        """Whether this very WAL file is in the store: a segment, or a history, .backup or .partial file. Raises StoreUnreadable."""
+        folder = "" if name.endswith(".history") else f"{name[:16]}/"
+        rests = [key.rsplit("/", 1)[-1].removeprefix(name) for key, _ in self._list(f"wals/{folder}{name}")]
+        return any(not rest or rest.removeprefix(".") in COMPRESSIONS for rest in rests)
+
     def base_backups(self) -> list[BaseBackup]:
         """Every base backup, oldest first. Raises StoreUnreadable."""
         sizes: dict[str, int] = {}

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from gsv_ops.database.barman_store import BaseBackup
-from gsv_ops.database.lsn import next_segment, position_key
+from gsv_ops.database.lsn import next_segment, parse_wal_name, position_key
 from gsv_ops.database.proofs import Proof
 from gsv_ops.database.wal import ArchiverStatus
 from gsv_ops.operations.operation import Check, Fact, Timestamp
@@ -33,7 +33,7 @@ class Unseen:
 
 @dataclass(frozen=True)
 class Archive:
-    """The archiver's own word, and whether the segment it last archived is really in the store."""
+    """The archiver's own word, and whether the file it last archived is really in the store."""
 
     status: ArchiverStatus
     last_is_in_store: bool
@@ -99,7 +99,9 @@ def why_no_backup_is_due(bases: Sequence[BaseBackup] | Unseen, timetable: Timeta
     """Why a scheduled backup may be left out: a finished one is young enough. Empty if one is due, and also where that is not known."""
     if isinstance(bases, Unseen):
         return ""
-    ended = max((base.ended for base in bases if base.status == DONE and base.ended is not None), default=None)
+    # one that ends in the future says that a clock is wrong, and nothing of its age
+    finished = [base.ended for base in bases if base.status == DONE and base.ended is not None]
+    ended = max((moment for moment in finished if moment - now <= CLOCK_SKEW), default=None)
     if ended is None or now - ended >= timedelta(seconds=timetable.backup_not_within_seconds):
         return ""
     old, due = (now - ended).total_seconds() / 3600, timetable.backup_not_within_seconds / 3600
@@ -118,6 +120,8 @@ def _archive_problem(archive: Archive, watch: Watch, now: datetime) -> str:
         return f"the archiver says that {status.last_archived_wal} is archived, and it is not in the store"
     waited = (now - status.last_archived_time).total_seconds()
     if status.current_segment is not None and waited > watch.wal_seconds:
+        if parse_wal_name(status.last_archived_wal).segment is None:
+            return f"{status.last_archived_wal} is the last in the archive, for {waited:.0f} s, and holds no WAL"
         # One segment behind is the one being written; on a quiet server it may stay so for ever.
         after = position_key(next_segment(status.last_archived_wal[:24], status.segment_size))
         if position_key(status.current_segment) > after:

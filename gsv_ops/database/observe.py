@@ -9,7 +9,6 @@ from gsv_ops.database import proofs, source
 from gsv_ops.database.backup.execute import endpoint_of, store_of
 from gsv_ops.database.barman_store import BaseBackup
 from gsv_ops.database.conditions import Archive, ScratchCluster, Unseen
-from gsv_ops.database.lsn import parse_wal_name
 from gsv_ops.database.proof.sweep import OURS, expiry
 from gsv_ops.database.proofs import Proof
 from gsv_ops.database.session import DatabaseError, connect
@@ -43,10 +42,8 @@ def archive(desk: Desk, database: Database) -> Archive | Unseen:
             raise OperationFailed(reason)
         with endpoint_of(desk, database, cluster) as endpoint, connect(endpoint) as session:
             status = archiver_status(session)
-        last = parse_wal_name(status.last_archived_wal) if status.last_archived_wal else None
-        segment = last.segment if last and last.kind == "segment" else None
-        there = segment is None or segment in store_of(desk, database, cluster).segments({segment})
-        return Archive(status, there)
+        last = status.last_archived_wal
+        return Archive(status, last is not None and store_of(desk, database, cluster).holds(last))
 
     return _seen(look)
 

@@ -124,6 +124,23 @@ def test_only_the_segment_itself_counts_as_the_segment(gateway: str, put: Any) -
         "000000020000000000000009",
     }
     assert store(gateway, "two").segments([]) == set()
+    put("two/wals/00000003.history.gz")
+    there = [*stored.values(), "00000002.history", "00000003.history", "000000020000000000000009"]
+    names = {name for name in (*stored, *(key.removesuffix(".gz") for key in there), "00000004.history", "0000000B.history")}
+    assert {name for name in names if store(gateway, "two").holds(name)} == {
+        "000000010000000000000001",
+        "000000010000000000000002",
+        "000000010000000000000003.00000028.backup",
+        "000000010000000000000004.00000028.backup",
+        "000000010000000000000005.partial",
+        "000000010000000000000006.partial",
+        "000000010000000000000007",
+        "000000010000000000000007.zst",
+        "000000010000000000000008.tmp",
+        "000000020000000000000009",
+        "00000002.history",
+        "00000003.history",
+    }
 
 
 @pytest.mark.control_plane

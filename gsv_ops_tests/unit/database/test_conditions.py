@@ -109,6 +109,10 @@ def test_a_quiet_server_whose_segment_stays_open_is_archived() -> None:
         (Archive(replace(STATUS, last_archived_wal=None, last_archived_time=None), True), "has not archived anything"),
         (Archive(STATUS, False), "it is not in the store"),
         (
+            Archive(replace(STATUS, last_archived_wal="00000002.history", last_archived_time=NOW - HOUR), True),
+            "00000002.history is the last in the archive, for 3600 s, and holds no WAL",
+        ),
+        (
             Archive(replace(STATUS, last_archived_time=NOW - HOUR, current_segment="00000001000000000000000D"), True),
             "00000001000000000000000D is being written",
         ),
@@ -155,6 +159,8 @@ def test_unknown_is_never_good(why: str) -> None:
         ([base(HOUR)], False),
         ([base(HOUR, "FAILED"), base(13 * HOUR)], True),
         ([], True),
+        ([base(-48 * HOUR)], True),  # a clock that ran ahead must not put off every backup until it is caught up with
+        ([base(-48 * HOUR), base(HOUR)], False),
         (Unseen("the store is away"), True),  # better one backup too many than none
     ],
 )
