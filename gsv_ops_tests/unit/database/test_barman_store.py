@@ -126,7 +126,7 @@ def test_only_the_segment_itself_counts_as_the_segment(gateway: str, put: Any) -
     assert store(gateway, "two").segments([]) == set()
     put("two/wals/00000003.history.gz")
     there = [*stored.values(), "00000002.history", "00000003.history", "000000020000000000000009"]
-    names = {name for name in (*stored, *(key.removesuffix(".gz") for key in there), "00000004.history", "0000000B.history")}
+    names = {*stored, *(key.removesuffix(".gz") for key in there), "00000004.history", "0000000B.history"}
     assert {name for name in names if store(gateway, "two").holds(name)} == {
         "000000010000000000000001",
         "000000010000000000000002",
