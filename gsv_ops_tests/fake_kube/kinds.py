@@ -11,6 +11,9 @@ from gsv_ops.kube import objects, resources
 from gsv_ops.kube.protocol import Object, Resource
 from gsv_ops.kube.resources import (
     CONFIG_MAP,
+    CRON_JOB,
+    DAEMON_SET,
+    DEPLOYMENT,
     ENDPOINT_SLICE,
     EVENT,
     JOB,
@@ -19,21 +22,31 @@ from gsv_ops.kube.resources import (
     NODE,
     PERSISTENT_VOLUME_CLAIM,
     POD,
+    REPLICA_SET,
     RESOURCE_QUOTA,
     SECRET,
     SERVICE,
+    STATEFUL_SET,
 )
 from gsv_ops_tests.fake_kube import refusals
 
 BUILT_IN = frozenset(r for r in resources.ALL if "." not in r.group or r.group.endswith(".k8s.io"))
-# Of the kinds without a status of their own a patch of the status is not served; custom resources are taken to have one.
-WITH_STATUS = frozenset({NAMESPACE, NODE, POD, SERVICE, PERSISTENT_VOLUME_CLAIM, RESOURCE_QUOTA, JOB})
-WITH_GENERATION = frozenset({POD, NETWORK_POLICY, JOB, ENDPOINT_SLICE})
+# The built-in kinds that have a status, and what it begins with; custom resources are taken to have one, which begins as nothing.
 FIRST_STATUS: dict[Resource, Object] = {
     NAMESPACE: {"phase": "Active"},
+    NODE: {},
     POD: {"phase": "Pending"},
+    SERVICE: {"loadBalancer": {}},
     PERSISTENT_VOLUME_CLAIM: {"phase": "Pending"},
+    RESOURCE_QUOTA: {},
+    DEPLOYMENT: {},
+    REPLICA_SET: {"replicas": 0},
+    STATEFUL_SET: {"replicas": 0, "availableReplicas": 0},
+    DAEMON_SET: {"currentNumberScheduled": 0, "numberMisscheduled": 0, "desiredNumberScheduled": 0, "numberReady": 0},
+    CRON_JOB: {},
+    JOB: {},
 }
+WITH_GENERATION = frozenset({POD, DEPLOYMENT, REPLICA_SET, STATEFUL_SET, DAEMON_SET, CRON_JOB, JOB, NETWORK_POLICY, ENDPOINT_SLICE})
 CLAIM_FINALIZER = "kubernetes.io/pvc-protection"
 # Kinds whose whole shape is known: field -> "strings", a map of them, or "" for anything.
 SHAPES: dict[Resource, dict[str, str]] = {
@@ -54,7 +67,7 @@ KEY = re.compile(r"[-._a-zA-Z0-9]+")
 
 
 def has_status(resource: Resource) -> bool:
-    return resource in WITH_STATUS or resource not in BUILT_IN
+    return resource in FIRST_STATUS or resource not in BUILT_IN
 
 
 def has_generation(resource: Resource) -> bool:
