@@ -1,14 +1,20 @@
 """The database's checks: judged every quarter of an hour and with their assets, so that a page turns red by itself when nothing runs."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
 
 import dagster as dg
 
 from gsv_ops.database import conditions, observe
 from gsv_ops.database.assets import BACKUP_KEY, DATABASE, PROOF_KEY
+from gsv_ops.kube.errors import KubeError
 from gsv_ops.operations.desk import DeskFactory
+from gsv_ops.operations.operation import Check, Desk
 from gsv_ops.operations.report import check_result
 from gsv_ops.operations.steps import desk_of
+from gsv_ops.platform.environments import WrongCluster
+from gsv_ops.platform.spec import Database
 
 _SAID = {
     conditions.BACKUP_RECENT: (BACKUP_KEY, "The newest base backup that Barman finished is young enough, by the object store."),
@@ -25,18 +31,28 @@ _SAID = {
     can_subset=True,
 )
 def database_conditions(context: dg.AssetCheckExecutionContext, desk: dg.ResourceParam[DeskFactory]) -> Iterator[dg.AssetCheckResult]:
-    """One result for each selected check; what cannot be read is a failed check that says why."""
-    here = desk_of(context.op_execution_context, desk)
-    database = here.spec.databases[DATABASE]
-    watch, now = database.watch, here.now()
-    judges = {
-        conditions.BACKUP_RECENT: lambda: conditions.newest_backup_is_recent(observe.base_backups(here, database), watch, now),
-        conditions.WAL_ARCHIVED: lambda: conditions.wal_is_archived(observe.archive(here, database), watch, now),
-        conditions.PROOF_RECENT: lambda: conditions.newest_proof_is_recent(observe.newest_proof(here, database), watch, now),
-        conditions.NO_SCRATCH: lambda: conditions.no_scratch_cluster_is_left(observe.scratch_clusters(here, database)),
+    """One result for each selected check; what cannot be read, or is read of another cluster, is a failed check that says why."""
+    database = desk.binding.spec.databases[DATABASE]
+    watch, now = database.watch, datetime.now(UTC)
+    here = _right_desk(context, desk)
+    judges: dict[str, tuple[Callable[[Desk, Database], Any], Callable[[Any], Check]]] = {
+        conditions.BACKUP_RECENT: (observe.base_backups, lambda seen: conditions.newest_backup_is_recent(seen, watch, now)),
+        conditions.WAL_ARCHIVED: (observe.archive, lambda seen: conditions.wal_is_archived(seen, watch, now)),
+        conditions.PROOF_RECENT: (observe.newest_proof, lambda seen: conditions.newest_proof_is_recent(seen, watch, now)),
+        conditions.NO_SCRATCH: (observe.scratch_clusters, conditions.no_scratch_cluster_is_left),
     }
     for key in sorted(context.selected_asset_check_keys, key=str):
-        yield check_result(judges[key.name](), key.asset_key)
+        look, judge = judges[key.name]
+        yield check_result(judge(here if isinstance(here, conditions.Unseen) else look(here, database)), key.asset_key)
+
+
+def _right_desk(context: dg.AssetCheckExecutionContext, factory: DeskFactory) -> Desk | conditions.Unseen:
+    """The desk of this run on its environment's cluster: what another cluster's database is like says nothing of this one's."""
+    try:
+        factory.check()
+        return desk_of(context.op_execution_context, factory)
+    except (KubeError, WrongCluster) as problem:
+        return conditions.Unseen(str(problem))
 
 
 CHECK = dg.define_asset_job(

@@ -1,0 +1,53 @@
+"""The checks where nothing can be read, or only another cluster: red with the reason, and never missing."""
+
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+from upath import UPath
+
+from gsv_ops.database.assets import BACKUP, PROOF
+from gsv_ops.database.checks import CHECK, database_conditions
+from gsv_ops.kube.errors import Unavailable
+from gsv_ops.kube.protocol import Object, Resource
+from gsv_ops.operations.desk import DeskFactory
+from gsv_ops.operations.store import PlanStore
+
+EVERY = {"newest_backup_is_recent", "wal_is_archived", "newest_proof_is_recent", "no_scratch_cluster_is_left"}
+
+
+class KubeSystem:
+    """A cluster of which only the identity can be read; none (None) where the API server does not answer."""
+
+    def __init__(self, identity: str | None) -> None:
+        self.identity = identity
+
+    def get(self, resource: Resource, name: str, namespace: str | None = None) -> Object:
+        if self.identity is None:
+            raise Unavailable("the API server does not answer")
+        assert (resource.kind, name) == ("Namespace", "kube-system"), "another cluster was asked for more than its identity"
+        return {"metadata": {"uid": self.identity}}
+
+
+@pytest.mark.parametrize(("identity", "told"), [(None, "the API server does not answer"), ("another", "this is not the cluster of")])
+def test_every_check_is_red_when_its_cluster_cannot_be_asked(
+    identity: str | None, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GSV_ENVIRONMENT", "sandbox")
+    monkeypatch.setenv("GSV_CLUSTER_IDENTITY", "the-one")
+    kube: Any = KubeSystem(identity)
+    desk = DeskFactory(kube, UPath(tmp_path))
+    definitions = dg.Definitions(
+        assets=[BACKUP.asset, PROOF.asset],
+        asset_checks=[database_conditions],
+        jobs=[CHECK],
+        resources={"desk": desk, "plan_store": PlanStore(desk)},
+    )
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+        result = definitions.resolve_job_def("check_database").execute_in_process(instance=instance, raise_on_error=False)
+        found = {check.check_name: check for check in result.get_asset_check_evaluations()}
+    assert set(found) == EVERY
+    for check in found.values():
+        assert not check.passed
+        assert told in str(check.description)
