@@ -7,6 +7,9 @@ import pytest
 
 from gsv_ops_tests import postgres_server
 
+# the sandbox and a desk of the tests' own: for the cluster tier and the browser
+pytest_plugins = ["gsv_ops_tests.cluster.fixtures"]
+
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[dict[str, object]]:

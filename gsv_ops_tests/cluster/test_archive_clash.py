@@ -8,7 +8,7 @@ import pytest
 from kubernetes.client.exceptions import ApiException
 
 from gsv_ops_tests.cluster.a_desk import ADesk
-from gsv_ops_tests.cluster.conftest import CLASH
+from gsv_ops_tests.cluster.fixtures import CLASH
 from gsv_ops_tests.cluster.outside import CLUSTER, CNPG, NAMESPACE, Outside, until
 
 pytestmark = pytest.mark.cluster

@@ -11,7 +11,7 @@ from gsv_sandbox.processes import Processes
 from gsv_sandbox.state import Paths
 
 from gsv_ops_tests.cluster.a_desk import BACKUP_ASSET, PROOF_ASSET, ADesk
-from gsv_ops_tests.cluster.conftest import HURRIED, LIMITS
+from gsv_ops_tests.cluster.fixtures import HURRIED, LIMITS
 from gsv_ops_tests.cluster.outside import CLUSTER, Outside, until
 from gsv_ops_tests.cluster.test_proof_faults import FOUR_LINES
 
