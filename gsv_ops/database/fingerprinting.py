@@ -53,15 +53,19 @@ def limits(database: Database) -> fingerprint.Limits:
     )
 
 
-def take(source: Source, backup: Object, run_key: str) -> dict[str, Any]:
-    """Read every row at one WAL position of now and keep it as the Backup's; a summary, with an empty `record` where there is none."""
+def take(source: Source, backup: Object, run_key: str, *, late: bool = False) -> dict[str, Any]:
+    """Read every row at one WAL position of now and keep it as the Backup's; a summary, with an empty `record` where there is none.
+
+    `late`: it is not taken with the backup, and whoever compares with it says so. One that is there is never replaced by none.
+    """
     record = record_name(source.database, backup)
-    about = {"backup": objects.name(backup), "backup_id": backup["status"]["backupId"]}
+    about = {"backup": objects.name(backup), "backup_id": backup["status"]["backupId"], "late": late}
     try:
         taken = _read(source, run_key)
     except Inconclusive as problem:
         source.desk.log(f"no fingerprint: {problem}")
-        source.desk.records.write(record, {**about, "fingerprint": None, "problem": str(problem)})
+        if not (source.desk.records.read(record) or {}).get("fingerprint"):
+            source.desk.records.write(record, {**about, "fingerprint": None, "problem": str(problem)})
         return {"record": "", "problem": str(problem)}
     body = taken.to_json()
     source.desk.records.write(record, {**about, "fingerprint": body, "problem": ""})

@@ -37,7 +37,7 @@ def execute(desk: Desk, plan: Plan, journal: Journal) -> Mapping[str, Any]:
     """The outcome (proven, failed, inconclusive), the reason, the comparison, and how long each part took."""
     database = database_of(desk.spec, plan.params)
     try:
-        was = _source_fingerprint(desk, database, plan, journal)
+        was, late = _source_fingerprint(desk, database, plan, journal)
     except Inconclusive as problem:
         return {"outcome": "inconclusive", "reason": f"the source could not be fingerprinted now: {problem}", "timings": {}}
     lsn = str(was.to_json()["lsn"])
@@ -73,8 +73,7 @@ def execute(desk: Desk, plan: Plan, journal: Journal) -> Mapping[str, Any]:
     timings["verification"] = round(desk.monotonic() - begun, 1)
     desk.records.write(f"{plan.facts['fingerprint']}-restored-{journal.root_run_id}", {"cluster": name, "fingerprint": now.to_json()})
     result = compare(was, now)
-    late = {"late": True} if plan.facts["target LSN"] == scratch.NOW else {}
-    told = {"timings": timings, "lsn": lsn, "compared_at": desk.now().isoformat(), **late}
+    told = {"timings": timings, "lsn": lsn, "compared_at": desk.now().isoformat(), "late": late}
     return {**_outcome(result, was, now, wrong_base), **told, **_shown(result, was, now)}
 
 
@@ -105,16 +104,17 @@ def volumes_left(desk: Desk, namespace: str, name: str, deadline: float) -> list
     return []
 
 
-def _source_fingerprint(desk: Desk, database: Database, plan: Plan, journal: Journal) -> Fingerprint:
-    """The Backup's fingerprint; where the plan says so it is taken first, once: a re-executed run finds the one it took.
+def _source_fingerprint(desk: Desk, database: Database, plan: Plan, journal: Journal) -> tuple[Fingerprint, bool]:
+    """The Backup's fingerprint, and whether it was taken later than the Backup, by this proof or an earlier one.
 
+    Where the plan says so it is taken first, once: a re-executed run finds the one it took.
     Raises Inconclusive where none can be taken, OperationFailed where a record is gone.
     """
     name = plan.facts["fingerprint"]
     if plan.facts["target LSN"] == scratch.NOW and not journal.notes.get("fingerprinted"):
         backup = desk.kube.get(POSTGRES_BACKUP, plan.facts["backup"], database.namespace)
         with source_of(desk, database) as primary:
-            taken = fingerprinting.take(primary, backup, journal.root_run_id)
+            taken = fingerprinting.take(primary, backup, journal.root_run_id, late=True)
             if taken["record"]:
                 what = f"the WAL past the fingerprint at {taken['lsn']}"
                 fingerprinting.archive_past(primary, plan.facts["begin WAL"], taken["timeline"], what)
@@ -124,7 +124,7 @@ def _source_fingerprint(desk: Desk, database: Database, plan: Plan, journal: Jou
     record = desk.records.read(name)
     if record is None or record.get("fingerprint") is None:
         raise OperationFailed(f"the fingerprint record {desk.records.path(name)} is gone; nothing was changed")
-    return Fingerprint.from_json(record["fingerprint"])
+    return Fingerprint.from_json(record["fingerprint"]), bool(record.get("late"))
 
 
 def _wrong_base(desk: Desk, database: Database, cluster: Object, plan: Plan) -> str:

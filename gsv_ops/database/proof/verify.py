@@ -32,7 +32,7 @@ def verify(desk: Desk, plan: Plan, results: Mapping[str, Any]) -> Verdict:
     if outcome == "proven" and "compared_at" not in results:
         outcome, reason = "inconclusive", "it is not known when the rows were compared, so neither is how old the proof is"
     if results.get("late"):
-        reason += "; the fingerprint was taken when the proof ran, not with the backup"
+        reason += "; the fingerprint was taken for a proof, not with the backup"
     checks = [
         Check(ROWS_CHECK, outcome == "proven", reason, metadata={"rows": rows, "tables": tables}),
         Check(LEFT_CHECK, not left, f"{', '.join(left)} still there" if left else "the scratch cluster is gone", "WARN"),

@@ -49,7 +49,7 @@ def test_a_source_that_cannot_be_fingerprinted_now_makes_it_inconclusive(tmp_pat
             yield None
 
     monkeypatch.setattr(proving, "source_of", source_of)
-    monkeypatch.setattr(proving.fingerprinting, "take", lambda *_: {"record": "", "problem": "pid 42 (user app) open for 900 s"})
+    monkeypatch.setattr(proving.fingerprinting, "take", lambda *_, **__: {"record": "", "problem": "pid 42 (user app) open for 900 s"})
     at = desk(tmp_path, Cmp())
     journal = Journal.open(at.records, "prove_backup", "the-run")
     results = proving.execute(at, planned(records={}, fingerprint_now=True), journal)
