@@ -6,11 +6,12 @@ its pool's slot, so that the next proof waits for it. With this launcher the dae
 
 from __future__ import annotations
 
-import time
-
 import dagster as dg
 import psutil
 from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
+
+WORKER = "--multiprocessing-fork"
+"""An argument of every process in which the code server executes a run."""
 
 
 class LocalRunLauncher(dg.DefaultRunLauncher):
@@ -49,7 +50,11 @@ def _worker(instance: dg.DagsterInstance, run_id: str) -> tuple[int, float] | No
 def _lives(pid: int, said_at: float) -> bool:
     try:
         process = psutil.Process(pid)
-        # a process that was made after the run spoke has only inherited the number
-        return process.create_time() <= min(said_at, time.time()) + 1 and process.status() != psutil.STATUS_ZOMBIE
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return False
+        # A process that was made after the run spoke has only inherited the number. But that is reckoned by the machine's clock as it is
+        # now: once it was set forward, every process looks so. A run that is marked failed while it works would be two at once: worse than
+        # to believe another run's worker for as long as that lives.
+        return process.create_time() <= said_at + 1 or WORKER in process.cmdline()
     except psutil.NoSuchProcess:
         return False
