@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from gsv_ops.cleanup.definitions import definitions as cleanup
 from gsv_ops.database.definitions import definitions as database
 from gsv_ops.housekeeping.definitions import definitions as housekeeping
 from gsv_ops.kube.lazy import LazyKube
@@ -11,6 +12,7 @@ from gsv_ops.operations.store import PlanStore
 _desk = DeskFactory(LazyKube())
 
 defs = dg.Definitions.merge(
+    cleanup(),
     database(),
     housekeeping(),
     dg.Definitions(

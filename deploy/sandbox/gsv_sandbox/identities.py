@@ -51,6 +51,10 @@ OPERATES = [
     rules("postgresql.cnpg.io", ["clusters", "backups"], ["create", "patch", "delete"]),
     rules("networking.k8s.io", ["networkpolicies"], ["create", "patch", "delete"]),
     rules("coordination.k8s.io", ["leases"], ["create", "update", "patch", "delete"]),
+    # What cleanups delete, undo creates again.
+    rules("apps", ["replicasets"], ["create", "delete"]),
+    rules("batch", ["jobs"], ["create", "delete"]),
+    rules("", ["pods"], ["create", "delete"]),
     # A dry run of a write and "may I?" are asked before anything is changed.
     rules("authorization.k8s.io", ["selfsubjectaccessreviews"], ["create"]),
 ]
