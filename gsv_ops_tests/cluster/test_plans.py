@@ -133,4 +133,4 @@ def test_two_proofs_at_once_are_made_one_after_the_other(a_desk: ADesk, outside:
     until(ended, 2 * PROOF_SECONDS, "both proofs to end", every=1.0)
     assert [run.materialized.get(PROOF_ASSET, {}).get("verdict") for run in both] == ["proven", "proven"], [run.failure for run in both]
     assert most == 1
-    assert not [name for run in both for name in outside.everything_named(scratch_of(run))]
+    until(lambda: not [n for run in both for n in outside.everything_named(scratch_of(run))], 15, "nothing of both to be left")
