@@ -17,6 +17,7 @@ from gsv_ops.operations.desk import DeskFactory
 from gsv_ops.operations.operation import Fact, Timestamp
 from gsv_ops.operations.report import metadata
 from gsv_ops.platform import environments
+from gsv_ops.platform.environments import WrongCluster
 from gsv_ops.platform.spec import Database
 
 INTERVAL_SECONDS = 60
@@ -39,7 +40,10 @@ def sensors() -> list[dg.SensorDefinition]:
         description="Shows on the backup's page what a ScheduledBackup, or somebody by hand, has backed up. It changes nothing.",
     )
     def observe(context: dg.SensorEvaluationContext, desk: dg.ResourceParam[DeskFactory]) -> dg.SensorResult:
-        found = backlog.by_others(_completed(desk, desk.binding.spec.databases[DATABASE]))
+        try:
+            found = backlog.by_others(_completed(desk, desk.binding.spec.databases[DATABASE]))
+        except WrongCluster as problem:
+            return dg.SensorResult(skip_reason=dg.SkipReason(f"nothing is shown of another cluster: {problem}"))
         told, cursor = backlog.not_seen(found, context.cursor)
         events = [dg.AssetObservation(BACKUP_KEY, description=f"taken by {backlog.made_by(b)}", metadata=metadata(_facts(b))) for b in told]
         skip = None if events else dg.SkipReason("no backup of others since the last look")
@@ -76,7 +80,11 @@ def sensors() -> list[dg.SensorDefinition]:
 
 
 def _completed(desk: DeskFactory, database: Database) -> list[Object]:
-    backups = gate.within(LOOK_SECONDS, lambda: desk.kube.list(POSTGRES_BACKUP, database.namespace))
+    def look() -> list[Object]:
+        desk.check()
+        return list(desk.kube.list(POSTGRES_BACKUP, database.namespace))
+
+    backups = gate.within(LOOK_SECONDS, look)
     return backlog.completed([b for b in backups if at(b, "spec", "cluster", "name") == database.cluster])
 
 

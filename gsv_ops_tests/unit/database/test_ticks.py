@@ -11,6 +11,7 @@ from upath import UPath
 
 from gsv_ops.database import schedules, sensors
 from gsv_ops.kube.errors import Unavailable
+from gsv_ops.kube.protocol import Object, Resource
 from gsv_ops.operations import gate
 from gsv_ops.operations.desk import DeskFactory
 
@@ -66,3 +67,30 @@ def test_a_sensor_does_not_wait_for_a_slow_cluster(tmp_path: Path, name: str) ->
         with pytest.raises(gate.NoAnswer, match="gave no answer within"):
             sensor(context)
         assert time.monotonic() - begun < 2
+
+
+class Another:
+    """The cluster of another environment, whose backups are not to be looked at."""
+
+    def get(self, resource: Resource, name: str, *_: object) -> Object:
+        assert (resource.kind, name) == ("Namespace", "kube-system")
+        return {"metadata": {"uid": "another"}}
+
+    def list(self, *_: object, **__: object) -> NoReturn:
+        raise AssertionError("the backups of another cluster were listed")
+
+
+def test_backups_of_another_cluster_are_not_shown_and_what_was_seen_is_not_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sensors, "LOOK_SECONDS", 5.0)
+    monkeypatch.setenv("GSV_ENVIRONMENT", "sandbox")
+    monkeypatch.setenv("GSV_CLUSTER_IDENTITY", "the-one")
+    kube: Any = Another()
+    (sensor,) = [s for s in sensors.sensors() if s.name == "observe_backups_of_others"]
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+        desk = DeskFactory(kube, UPath(tmp_path))
+        context = dg.build_sensor_context(instance=instance, cursor='["u-1"]', resources={"desk": desk})
+        tick: Any = sensor(context)
+    assert "this is not the cluster of environment 'sandbox'" in tick.skip_reason.skip_message
+    assert (tick.asset_events, tick.cursor) == ([], None), "None leaves the cursor as it is"
