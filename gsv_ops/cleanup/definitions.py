@@ -2,9 +2,9 @@
 
 import dagster as dg
 
-from gsv_ops.cleanup.jobs import REPLICASETS
+from gsv_ops.cleanup.jobs import JOBS, PODS, REPLICASETS
 
 
 def definitions() -> dg.Definitions:
     """The room's jobs; resources come from gsv_ops/definitions.py."""
-    return dg.Definitions(jobs=[REPLICASETS])
+    return dg.Definitions(jobs=[REPLICASETS, JOBS, PODS])

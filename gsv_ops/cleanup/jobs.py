@@ -1,6 +1,10 @@
 """The cleanups as jobs."""
 
+from gsv_ops.cleanup.finished_jobs import PRUNE_JOBS
+from gsv_ops.cleanup.leftover_pods import PRUNE_PODS
 from gsv_ops.cleanup.replica_sets import PRUNE_REPLICASETS
 from gsv_ops.operations.jobs import operation_job
 
 REPLICASETS = operation_job(PRUNE_REPLICASETS)
+JOBS = operation_job(PRUNE_JOBS)
+PODS = operation_job(PRUNE_PODS)

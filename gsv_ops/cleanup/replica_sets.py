@@ -27,7 +27,6 @@ from gsv_ops.platform.spec import PlatformSpec
 REVISION = "deployment.kubernetes.io/revision"
 HASH = "pod-template-hash"
 DEFAULT_HISTORY = 10  # the API server's default of revisionHistoryLimit
-COUNTS = ("replicas", "readyReplicas", "availableReplicas", "fullyLabeledReplicas", "terminatingReplicas")
 
 
 class PruneReplicaSets(Prune):
@@ -155,7 +154,8 @@ def _in_use(body: Object, has_pods: bool) -> str:
         return f"it is to have {at(body, 'spec', 'replicas', default='an unknown number of')} pods"
     if at(body, "status", "replicas") is None:
         return "it does not say how many pods it has"
-    if counted := [f"{at(body, 'status', count)} {count}" for count in COUNTS if at(body, "status", count, default=0) != 0]:
+    # any of its counts of pods, also one that this code does not know yet
+    if counted := [f"{number} {count}" for count, number in body["status"].items() if count.endswith("eplicas") and number]:
         return f"it has {', '.join(counted)}"
     if has_pods:
         return "pods that ended still belong to it, and would go with it"

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 import yaml
 
-from gsv_ops.cleanup.jobs import REPLICASETS
+from gsv_ops.cleanup.jobs import JOBS, PODS, REPLICASETS
 from gsv_ops.housekeeping.jobs import UNDO
 from gsv_ops.kube import objects, resources
 from gsv_ops.kube.client import KubeClient
 from gsv_ops.kube.protocol import Kube, Object
-from gsv_ops.kube.resources import REPLICA_SET
+from gsv_ops.kube.resources import JOB, POD, REPLICA_SET
 from gsv_ops.platform.spec import PLATFORM_FILE
 from gsv_ops_tests.contract.in_process import DeskHere, desk_here
 from gsv_ops_tests.fake_kube import FakeKube
@@ -172,3 +172,84 @@ def test_the_deletions_take_the_pods_along(kube: Kube, desk: DeskHere, namespace
     desk.run(REPLICASETS, Noted(), mode="apply", plan_id=plan_id, namespace=namespace, **NOW)  # type: ignore[arg-type]
     assert asked == [("Background", True, True)]
     assert isinstance(kube, KubeClient | FakeKube)
+
+
+ENDED = {"complete_older_than_hours": 0, "failed_older_than_hours": 0}
+
+
+def job(kube: Kube, namespace: str, name: str, outcome: str = "", **metadata: Any) -> None:
+    """A Job that has ended so, or has not."""
+    template = {"spec": {"containers": [{"name": "c", "image": "none.invalid/c"}], "restartPolicy": "Never"}}
+    body: Object = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": name, **metadata}, "spec": {"template": template}}
+    moment = bodies.stamp(bodies.OLD)
+    # the API server takes an end only with what led to it
+    led = {"Complete": "SuccessCriteriaMet", "Failed": "FailureTarget"}.get(outcome)
+    conditions = [{"type": type_, "status": "True", "lastTransitionTime": moment} for type_ in (led, outcome) if type_]
+    completion = {"completionTime": moment} if outcome == "Complete" else {}
+    succeeded = {"succeeded": 1} if outcome == "Complete" else {}
+    body["status"] = {"startTime": moment, "conditions": conditions, **completion, **succeeded, "uncountedTerminatedPods": {}}
+    if not outcome:
+        body["status"] = {"startTime": moment, "active": 2, "succeeded": 1}
+    stored(kube, namespace, body)
+
+
+def test_ended_jobs_go_and_come_back_suspended(kube: Kube, desk: DeskHere, namespace: str) -> None:
+    job(kube, namespace, "done", "Complete", labels={"app": "x"})
+    job(kube, namespace, "failed", "Failed")
+    job(kube, namespace, "running")
+    job(kube, namespace, "test", "Complete", annotations={"helm.sh/hook": "test"})
+
+    run_id = desk.apply(JOBS, namespace=namespace, **ENDED)
+    assert names(kube, namespace, JOB) == ["running", "test"]
+
+    desk.apply(UNDO, run=run_id)
+    assert names(kube, namespace, JOB) == ["done", "failed", "running", "test"]
+    back = kube.get(JOB, "done", namespace)
+    assert back["spec"]["suspend"] is True
+    assert objects.labels(back)["app"] == "x"
+    assert desk.run(JOBS, mode="plan", namespace=namespace, **ENDED).success
+    assert names(kube, namespace, JOB) == ["done", "failed", "running", "test"]
+
+
+def test_a_job_that_is_marked_since_the_plan_refuses_it(kube: Kube, desk: DeskHere, namespace: str) -> None:
+    job(kube, namespace, "done", "Complete")
+    plan_id = desk.plan(JOBS, namespace=namespace, **ENDED)
+    kube.patch(JOB, "done", namespace, {"metadata": {"annotations": {"gsv-ops/keep": "see the ticket"}}})
+    ran = desk.run(JOBS, mode="apply", plan_id=plan_id, namespace=namespace, **ENDED)
+    assert "the cluster has moved on since plan" in desk.failure(ran)
+    assert names(kube, namespace, JOB) == ["done"]
+
+
+def pod(kube: Kube, namespace: str, name: str, phase: str, **metadata: Any) -> None:
+    spec = {"containers": [{"name": "c", "image": "none.invalid/c"}]}
+    status = {"phase": phase, "startTime": bodies.stamp(bodies.OLD)}
+    stored(kube, namespace, {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, **metadata}, "spec": spec, "status": status})
+
+
+def test_pods_that_ended_go_and_come_back_without_running(kube: Kube, desk: DeskHere, namespace: str) -> None:
+    pod(kube, namespace, "evicted", "Failed")
+    pod(kube, namespace, "done", "Succeeded")
+    pod(kube, namespace, "runs", "Running")
+    pod(kube, namespace, "worker", "Succeeded", labels={"dagster/run-id": "r"})
+
+    run_id = desk.apply(PODS, namespace=namespace, **NOW)
+    assert names(kube, namespace, POD) == ["runs", "worker"]
+
+    desk.apply(UNDO, run=run_id)
+    assert names(kube, namespace, POD) == ["done", "evicted", "runs", "worker"]
+    assert kube.get(POD, "done", namespace)["spec"]["schedulingGates"] == [{"name": "gsv-ops/put-back"}]
+
+
+def test_every_namespace_of_the_platform_is_looked_at_and_no_other(kube: Kube, desk: DeskHere, namespace: str) -> None:
+    for place in ("cmp", "argocd"):
+        if place not in {objects.name(body) for body in kube.list(resources.NAMESPACE)}:
+            kube.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": place}})
+        pod(kube, place, f"{namespace}-done", "Succeeded")
+    pod(kube, namespace, "done", "Succeeded")
+    shown = desk.shown(desk.run(PODS, mode="plan", **NOW))
+    places = {row["target"].split()[1].split("/")[0] for row in shown["what would be done"]}
+    assert places == {"cmp", "argocd"}
+    (fact,) = [row["value"] for row in shown["relied on"] if row["fact"] == "namespaces of platform.yaml that do not exist"]
+    assert "observability" in fact
+    for place in ("cmp", "argocd"):
+        kube.delete(POD, f"{namespace}-done", place, uid=objects.uid(kube.get(POD, f"{namespace}-done", place)))

@@ -64,9 +64,14 @@ def replica_set(revision: int, of: str = "web", *, pods: int = 0, created: datet
     }
 
 
-def changed(body: Object, path: str, value: Any) -> Object:
-    """A copy with another value at `path` (`spec/replicas`); `...` takes it away."""
-    first, _, rest = path.partition("/")
-    if rest:
-        return {**body, first: changed(body.get(first, {}), rest, value)}
-    return {key: item for key, item in body.items() if key != first} | ({} if value is ... else {first: value})
+def put(body: Any, path: str, value: Any) -> Any:
+    """A copy with another value at `path` (`spec/replicas`, `status/conditions/0/type`); `...`: without it. `~` is a key's `/`."""
+    return _put(body, [step.replace("~", "/") for step in path.split("/")], value)
+
+
+def _put(body: Any, steps: list[str], value: Any) -> Any:
+    first, rest = steps[0], steps[1:]
+    if isinstance(body, list):
+        return [_put(item, rest, value) if number == int(first) else item for number, item in enumerate(body)]
+    inner = _put(body.get(first, {}), rest, value) if rest else value
+    return {key: item for key, item in body.items() if key != first} | ({} if inner is ... else {first: inner})

@@ -12,7 +12,7 @@ from gsv_ops.kube import objects
 from gsv_ops.kube.protocol import Object
 from gsv_ops.operations.plan import Plan
 from gsv_ops.platform import spec
-from gsv_ops_tests.unit.cleanup.bodies import NOW, OLD, changed, deployment, frame, reference, replica_set, stamp
+from gsv_ops_tests.unit.cleanup.bodies import NOW, OLD, deployment, frame, put, reference, replica_set, stamp
 
 SPEC = spec.load(None)
 REVISION = "deployment.kubernetes.io~revision"
@@ -98,21 +98,6 @@ STAYS: list[tuple[str, str, Any, str]] = [
     ("young", "metadata/creationTimestamp", stamp(NOW - timedelta(hours=23)), "younger than 24 hours"),
     ("of the future", "metadata/creationTimestamp", stamp(NOW + timedelta(days=9)), "younger than 24 hours"),
 ]
-
-
-def put(body: Object, path: str, value: Any) -> Object:
-    """`~` stands for the `/` of an annotation's key."""
-    steps = [step.replace("~", "/") for step in path.split("/")]
-    if len(steps) == 1:
-        return changed(body, steps[0], value)
-    inner = body.get(steps[0], {})
-    return {**body, steps[0]: put_steps(inner, steps[1:], value)}
-
-
-def put_steps(body: Object, steps: list[str], value: Any) -> Object:
-    if len(steps) == 1:
-        return {key: item for key, item in body.items() if key != steps[0]} | ({} if value is ... else {steps[0]: value})
-    return {**body, steps[0]: put_steps(body.get(steps[0], {}), steps[1:], value)}
 
 
 @pytest.mark.parametrize(("path", "value", "said"), [row[1:] for row in STAYS], ids=[row[0] for row in STAYS])
