@@ -40,7 +40,7 @@ def everybody(desk: DeskFactory, known: Known, firing: Iterable[Alert], now: dat
             continue
         body: Any = alerts.alertmanager_body(entries, now, keep) if name == ALERTMANAGER else alerts.webhook_body(entries, environment)
         try:
-            receiver.post(body)
+            _post(receiver, body)
         except NotTold as problem:
             words.append(str(problem))
         else:
@@ -58,7 +58,7 @@ def heartbeat(desk: DeskFactory, now: datetime) -> str:
     if receiver is None:
         return "nobody is told: expected GSV_ALERTMANAGER_URL, or desk.alerts.alertmanager_url in platform.yaml"
     alive = Entry(judge.heartbeat(bound.environment or "none", desk_url(settings), now))
-    receiver.post(alerts.alertmanager_body([alive], now, timedelta(seconds=settings.keep_seconds)))
+    _post(receiver, alerts.alertmanager_body([alive], now, timedelta(seconds=settings.keep_seconds)))
     return (
         f"alertmanager at {receiver.host} was told that this desk is alive; without news it raises the alarm in {settings.keep_seconds} s"
     )
@@ -70,6 +70,15 @@ def desk_url(settings: AlertSettings) -> str:
         return notify.desk_url(settings)
     except NotTold:
         return ""
+
+
+def _post(receiver: Receiver, body: Any) -> None:
+    """Send it. Raises NotTold, also where an attempt hangs outside its own time limit: in a name server, or in an answer without end."""
+    seconds = notify.ATTEMPTS * receiver.seconds + 1
+    try:
+        gate.within(seconds, lambda: receiver.post(body))
+    except gate.NoAnswer:
+        raise NotTold(f"{receiver.name} at {receiver.host}: no answer within {seconds:.0f} s") from None
 
 
 def _receivers(desk: DeskFactory) -> dict[str, Callable[[], Receiver | None]]:

@@ -1,5 +1,6 @@
 """The sensor that tells, tick by tick, over an instance of the test's own and a webhook on loopback; and the dead man's switch."""
 
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.scheduler.instigation import InstigatorStatus, TickStatus
 
-from gsv_ops.housekeeping import history, schedules, sensors
+from gsv_ops.housekeeping import history, notify, schedules, sensors
 from gsv_ops.operations.desk import DeskFactory
 from gsv_ops_tests.unit.housekeeping.listening import Listener, listening
 from gsv_ops_tests.unit.housekeeping.test_history import REPOSITORY, evaluate, run, state, tick
@@ -132,3 +133,22 @@ def test_the_heart_beats_only_while_alerts_are_told(
         if beats:
             assert alertmanager.bodies[0][0]["labels"]["alertname"] == "GsvOpsHeartbeat"
             assert alertmanager.paths == ["/hook/s3cret-path/api/v2/alerts"]
+
+
+def test_a_receiver_that_hangs_outside_its_own_limit_holds_up_no_tick(telling: Telling, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name server that does not answer is under no time limit of an HTTP client."""
+
+    def hangs(*_: object) -> tuple[int, str]:
+        time.sleep(4)
+        return 200, ""
+
+    monkeypatch.setattr(notify.Receiver, "_once", hangs)
+    monkeypatch.setattr(notify, "webhook", lambda *_: notify.Receiver("webhook", "127.0.0.1:9", 1.0, "http://127.0.0.1:9"))
+    monkeypatch.setattr(notify, "ATTEMPTS", 1)
+    telling.tick()
+    run(telling.instance, "no room")
+    begun = time.monotonic()
+    telling.tick()
+    assert time.monotonic() - begun < 3.5
+    assert "NOT TOLD: webhook at 127.0.0.1:" in telling.word
+    assert "no answer within 2 s" in telling.word
