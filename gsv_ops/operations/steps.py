@@ -133,7 +133,10 @@ def verify_step(
     """Ask the cluster whether it is really so; materialise the asset only if it is."""
     plan, journal = _opened(context, operation, factory, body["plan"])
     with explained(context, operation, plan, journal):
+        factory.check()
         desk = desk_of(context, factory, journal.root_run_id)
+        # executed again from here, this step may find itself on another cluster, and its verdict would be of that one
+        stored_plans.require_made_here(desk, plan, "")
         verdict = operation.verify(desk, plan, body["results"])
         word = verdict.word or verdict.status
         context.instance.add_run_tags(context.run_id, {"gsv/verdict": word})

@@ -21,7 +21,7 @@ def require_made_here(desk: Desk, plan: Plan, plan_id: str) -> None:
     if (plan.environment, plan.cluster_identity) != (desk.environment, desk.cluster_identity):
         raise OperationFailed(
             f"this plan was made for environment {plan.environment!r}, cluster {plan.cluster_identity}, and this is {desk.environment!r}, "
-            f"cluster {desk.cluster_identity}; nothing was changed. Launch a new run."
+            f"cluster {desk.cluster_identity}; nothing was done here. Launch a new run."
         )
     if plan_id and plan.id != plan_id:
         raise OperationFailed(f"the plan at hand is {plan.id}, not {plan_id} that was asked for; nothing was changed. Launch a new run.")

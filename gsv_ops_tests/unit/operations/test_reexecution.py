@@ -116,6 +116,19 @@ def test_a_plan_of_another_cluster_is_not_carried_out_here(toys: Toys, monkeypat
     assert WORLD.executed == 0
 
 
+def test_what_was_done_on_another_cluster_is_not_judged_here(toys: Toys, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The verdict would be of this cluster, and count for it."""
+    WORLD.verdict = Verdict("inconclusive", "the API server did not answer")
+    run_id = first(toys, {"mode": "apply"})
+    monkeypatch.setenv("GSV_CLUSTER_IDENTITY", "the-new-cluster")
+    toy.begin(UPath(toys.root))
+    WORLD.identity = "the-new-cluster"
+    WORLD.verdict = Verdict("good", "it is there")
+    _, success, told = again(toys, run_id)
+    assert not success
+    assert told.startswith(f"this plan was made for environment 'sandbox', cluster {toy.HERE}, and this is 'sandbox'")
+
+
 @pytest.mark.parametrize("damage", ["gone", "changed"])
 def test_a_plan_that_is_gone_or_changed_since_is_not_carried_out(toys: Toys, damage: str) -> None:
     WORLD.on_execute = no_room
