@@ -37,7 +37,7 @@ def database_conditions(context: dg.AssetCheckExecutionContext, desk: dg.Resourc
     here = _right_desk(context, desk)
     judges: dict[str, tuple[Callable[[Desk, Database], Any], Callable[[Any], Check]]] = {
         conditions.BACKUP_RECENT: (observe.base_backups, lambda seen: conditions.newest_backup_is_recent(seen, watch, now)),
-        conditions.WAL_ARCHIVED: (observe.archive, lambda seen: conditions.wal_is_archived(seen, watch, now)),
+        conditions.WAL_ARCHIVED: (observe.archive, lambda seen: conditions.wal_is_archived(seen, watch)),
         conditions.PROOF_RECENT: (observe.newest_proof, lambda seen: conditions.newest_proof_is_recent(seen, watch, now)),
         conditions.NO_SCRATCH: (observe.scratch_clusters, conditions.no_scratch_cluster_is_left),
     }

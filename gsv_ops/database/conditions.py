@@ -70,8 +70,11 @@ def newest_proof_is_recent(newest: Proof | Unseen | None, watch: Watch, now: dat
     return _by_age(PROOF_RECENT, newest.proven_at, now, watch.proof_warn_seconds, watch.proof_error_seconds, "proof", facts)
 
 
-def wal_is_archived(archive: Archive | Unseen, watch: Watch, now: datetime) -> Check:
-    """Whether what is committed reaches the store: the archiver does not fail, its last segment is there, and it is not behind for long."""
+def wal_is_archived(archive: Archive | Unseen, watch: Watch) -> Check:
+    """Whether what is committed reaches the store: the archiver does not fail, its last segment is there, and it is not behind for long.
+
+    For how long is told by the server's clock alone, which stamps both ends of it.
+    """
     if isinstance(archive, Unseen):
         return _unseen(WAL_ARCHIVED, archive)
     status = archive.status
@@ -79,8 +82,8 @@ def wal_is_archived(archive: Archive | Unseen, watch: Watch, now: datetime) -> C
     if status.last_archived_wal:
         facts["last archived"] = status.last_archived_wal
     if status.last_archived_time:
-        facts["seconds since the last"] = round((now - status.last_archived_time).total_seconds(), 1)
-    problem = _archive_problem(archive, watch, now)
+        facts["seconds since the last"] = round((status.asked_at - status.last_archived_time).total_seconds(), 1)
+    problem = _archive_problem(archive, watch)
     return Check(WAL_ARCHIVED, not problem, problem or f"{status.last_archived_wal} is in the store and nothing waits", metadata=facts)
 
 
@@ -108,7 +111,7 @@ def why_no_backup_is_due(bases: Sequence[BaseBackup] | Unseen, timetable: Timeta
     return f"a completed backup is {old:.1f} h old; the next is due when it is {due:.0f} h old"
 
 
-def _archive_problem(archive: Archive, watch: Watch, now: datetime) -> str:
+def _archive_problem(archive: Archive, watch: Watch) -> str:
     status = archive.status
     if status.archive_mode == "off":
         return "archive_mode is off: nothing is archived at all"
@@ -118,7 +121,7 @@ def _archive_problem(archive: Archive, watch: Watch, now: datetime) -> str:
         return "the archiver has not archived anything since its statistics began"
     if not archive.last_is_in_store:
         return f"the archiver says that {status.last_archived_wal} is archived, and it is not in the store"
-    waited = (now - status.last_archived_time).total_seconds()
+    waited = (status.asked_at - status.last_archived_time).total_seconds()
     if status.current_segment is not None and waited > watch.wal_seconds:
         if parse_wal_name(status.last_archived_wal).segment is None:
             return f"{status.last_archived_wal} is the last in the archive, for {waited:.0f} s, and holds no WAL"

@@ -89,13 +89,13 @@ def test_a_proof_ages(newest: Proof | Unseen | None, passed: bool, severity: str
 
 
 def test_wal_that_flows_is_archived() -> None:
-    assert conditions.wal_is_archived(Archive(STATUS, True), WATCH, NOW).passed
+    assert conditions.wal_is_archived(Archive(STATUS, True), WATCH).passed
 
 
 def test_a_quiet_server_whose_segment_stays_open_is_archived() -> None:
     """Nothing is committed, so nothing waits, however long ago the last segment was archived."""
     quiet = replace(STATUS, last_archived_time=NOW - 40 * HOUR)
-    assert conditions.wal_is_archived(Archive(quiet, True), WATCH, NOW).passed
+    assert conditions.wal_is_archived(Archive(quiet, True), WATCH).passed
 
 
 @pytest.mark.parametrize(
@@ -120,15 +120,22 @@ def test_a_quiet_server_whose_segment_stays_open_is_archived() -> None:
     ],
 )
 def test_wal_that_does_not_reach_the_store_is_not(archive: Archive | Unseen, told: str) -> None:
-    check = conditions.wal_is_archived(archive, WATCH, NOW)
+    check = conditions.wal_is_archived(archive, WATCH)
     assert not check.passed
     assert check.severity == "ERROR"
     assert told in check.description
 
 
+def test_how_long_it_is_behind_is_told_by_the_servers_own_clock() -> None:
+    """A desk whose clock is an hour behind must not take an archiver that hangs for one that has just archived."""
+    ahead = NOW + HOUR
+    hangs = replace(STATUS, asked_at=ahead, last_archived_time=ahead - timedelta(minutes=40), current_segment="00000001000000000000000D")
+    assert "for 2400 s" in conditions.wal_is_archived(Archive(hangs, True), WATCH).description
+
+
 def test_an_old_failure_that_was_overcome_does_not_count() -> None:
     mended = replace(STATUS, last_failed_time=NOW - HOUR, last_failed_wal="000000010000000000000009", failed_count=3)
-    assert conditions.wal_is_archived(Archive(mended, True), WATCH, NOW).passed
+    assert conditions.wal_is_archived(Archive(mended, True), WATCH).passed
 
 
 def test_scratch_clusters_in_use_are_fine_and_left_ones_are_named() -> None:
@@ -147,7 +154,7 @@ def test_unknown_is_never_good(why: str) -> None:
     checks: list[Check] = [
         conditions.newest_backup_is_recent(unseen, WATCH, NOW),
         conditions.newest_proof_is_recent(unseen, WATCH, NOW),
-        conditions.wal_is_archived(unseen, WATCH, NOW),
+        conditions.wal_is_archived(unseen, WATCH),
         conditions.no_scratch_cluster_is_left(unseen),
     ]
     assert not any(check.passed for check in checks)
