@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from gsv_ops.kube.errors import KubeError
+from gsv_ops.kube.protocol import Object
 from gsv_ops.operations import freeze, gate
 from gsv_ops.operations.desk import DeskFactory
 from gsv_ops.operations.freeze import Freeze
 from gsv_ops.operations.operation import Check, Fact, Timestamp
+from gsv_ops.platform.environments import WrongCluster
 
 NOT_FROZEN = "desk_is_not_frozen"
 SECONDS = 6.0
@@ -30,11 +32,15 @@ class State:
 
 
 def look(factory: DeskFactory, now: datetime) -> State:
-    """The freeze, as the cluster has it now."""
+    """The freeze, as the cluster has it now. That of another cluster says nothing of this desk's."""
+
+    def find() -> Object | None:
+        factory.check()
+        return freeze.find(factory.kube, factory.binding.spec.desk.lease_namespace)
+
     try:
-        namespace = factory.binding.spec.desk.lease_namespace
-        body = gate.within(SECONDS, lambda: freeze.find(factory.kube, namespace))
-    except (KubeError, gate.NoAnswer) as problem:
+        body = gate.within(SECONDS, find)
+    except (KubeError, WrongCluster, gate.NoAnswer) as problem:
         return State(None, str(problem))
     found = freeze.of(body) if body else None
     return State(found if found and found.active(now) else None)
