@@ -78,3 +78,5 @@ def _seen(look: Callable[[], T]) -> T | Unseen:
         return look()
     except (KubeError, OperationFailed, DatabaseError, ValueError) as problem:
         return Unseen(str(problem))
+    except Exception as problem:  # noqa: BLE001  one thing that is not as expected must not keep the others from being judged
+        return Unseen(f"unexpected {type(problem).__name__}: {problem}")

@@ -7,12 +7,18 @@ import dagster as dg
 import pytest
 from upath import UPath
 
+from gsv_ops.database import observe
 from gsv_ops.database.assets import BACKUP, PROOF
 from gsv_ops.database.checks import CHECK, database_conditions
+from gsv_ops.database.conditions import Unseen
 from gsv_ops.kube.errors import Unavailable
 from gsv_ops.kube.protocol import Object, Resource
 from gsv_ops.operations.desk import DeskFactory
+from gsv_ops.operations.operation import Desk
+from gsv_ops.operations.records import Records
 from gsv_ops.operations.store import PlanStore
+from gsv_ops.platform import spec
+from gsv_ops_tests.unit.database.a_cluster import DATABASE, cluster
 
 EVERY = {"newest_backup_is_recent", "wal_is_archived", "newest_proof_is_recent", "no_scratch_cluster_is_left"}
 
@@ -51,3 +57,21 @@ def test_every_check_is_red_when_its_cluster_cannot_be_asked(
     for check in found.values():
         assert not check.passed
         assert told in str(check.description)
+
+
+class HalfAStore:
+    """A cluster whose ObjectStore names only one of its two keys."""
+
+    def get(self, resource: Resource, name: str, namespace: str | None = None) -> Object:
+        if resource.kind == "Cluster":
+            return cluster()
+        if resource.kind == "Secret":
+            return {"metadata": {"name": name}, "data": {"key": "eA=="}}
+        credentials = {"accessKeyId": {"name": "store", "key": "key"}}
+        return {"spec": {"configuration": {"destinationPath": "s3://bucket/", "s3Credentials": credentials}}}
+
+
+def test_what_breaks_one_look_is_unknown_and_not_the_end_of_the_others(tmp_path: Path) -> None:
+    kube: Any = HalfAStore()
+    desk = Desk(kube, spec.load(None), "dev", "c-1", Records(UPath(tmp_path)), "the-run", lambda _: None)
+    assert observe.base_backups(desk, DATABASE) == Unseen("unexpected KeyError: 'secretAccessKey'")
