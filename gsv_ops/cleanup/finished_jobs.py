@@ -123,7 +123,8 @@ def _of_a_controller(body: Object, cron_job: Object | None, siblings: Sequence[O
     limit_field, default = HISTORY[outcome]
     limit = int(at(cron_job, "spec", limit_field, default=default))
     alike = [s for s in siblings if (c := ended(s)) is not None and c.type == outcome and not objects.deleting(s)]
-    newer = sum(1 for s in alike if objects.uid(s) != objects.uid(body) and _started(s) >= _started(body))
+    # strictly: of two that started together neither takes the other's place
+    newer = sum(1 for s in alike if _started(s) > _started(body))
     return f"among the {limit} that its CronJob {owner.name} keeps ({limit_field})" if newer < limit else ""
 
 

@@ -170,7 +170,8 @@ def _history(body: Object, deployment: Object, siblings: Sequence[Object], live:
     kept = history_limit(deployment) if keep < 0 else keep
     mine = revision(body)
     others = [s for s in siblings if objects.uid(s) != objects.uid(body) and not objects.deleting(s) and not _current(s, deployment, live)]
-    newer = sum(1 for other in others if mine is None or (revision(other) or 0) >= mine)
+    # strictly: of two at one revision neither takes the other's place
+    newer = sum(1 for other in others if mine is not None and (revision(other) or 0) > mine)
     return f"among the {kept} newest old ones, which a rollback needs (revision {mine})" if newer < kept else ""
 
 

@@ -113,6 +113,11 @@ def test_a_cron_job_keeps_its_newest_of_each_outcome(limits: dict[str, int], kep
     assert all("that its CronJob nightly keeps" in k.reason for k in made.kept)
 
 
+def test_of_two_that_started_together_neither_takes_the_others_place() -> None:
+    jobs = [job(f"j-{n}", outcome="Failed", owner=OF_CRON_JOB) for n in range(3)]
+    assert len(planned(jobs, (cron_job(),)).kept) == 3
+
+
 @given(st.lists(st.tuples(st.lists(st.sampled_from([row[1:3] for row in STAYS]), max_size=2), st.booleans()), max_size=8))
 def test_every_job_is_an_action_or_kept_and_none_goes_that_has_not_ended(drawn: list[tuple[list[tuple[str, Any]], bool]]) -> None:
     jobs = []

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gsv_ops.cleanup.replica_sets import PRUNE_REPLICASETS, PruneReplicaSets, Seen, plan
@@ -128,6 +128,21 @@ def test_a_deployment_that_is_not_at_rest_keeps_its_whole_history(path: str, val
     assert said in why(made, "web-1")
 
 
+def test_of_two_at_one_revision_neither_takes_the_others_place() -> None:
+    sets = [replica_set(n) for n in range(1, 6)]
+    sets[0] = put(sets[0], f"metadata/annotations/{REVISION}", "4")
+    assert going(planned(sets, [deployment(at=5, replicas=0, history=1)])) == ["web-2", "web-3"]
+
+
+def test_of_a_mixed_up_history_both_that_may_be_live_stay() -> None:
+    sets = [replica_set(n) for n in range(1, 6)]
+    sets[3] = put(sets[3], f"metadata/annotations/{REVISION}", "5")
+    sets[4] = put(sets[4], f"metadata/annotations/{REVISION}", "2")
+    made = planned(sets, [deployment(at=5, replicas=0, history=0)])
+    assert why(made, "web-4") == "it is the current one, revision 5"
+    assert why(made, "web-5") == "it is the current one, revision 2"
+
+
 def test_where_the_live_one_cannot_be_told_all_stay() -> None:
     made = planned(family(5)[:4], [deployment(at=5)])
     assert going(made) == []
@@ -182,30 +197,44 @@ def test_a_plan_must_be_read_before() -> None:
     assert not PRUNE_REPLICASETS.plan_waived(SPEC)
 
 
-CHANGES = st.sampled_from([row[1:3] for row in (*STAYS, *RESTLESS)])
+HARMFUL = st.sampled_from([row[1:3] for row in STAYS])
+REVISIONS = st.integers(1, 8)
 
 
 @st.composite
 def clusters(draw: st.DrawFn) -> tuple[list[Object], list[Object], set[str]]:
-    """A few Deployments in any state, each with a history in which anything may have been changed."""
-    sets, deployments = [], []
-    for number in range(draw(st.integers(1, 3))):
-        name, newest = f"d{number}", draw(st.integers(1, 7))
-        live = draw(st.integers(1, newest))
-        size = draw(st.integers(0, 2))
-        body = deployment(name, at=live, replicas=size, history=draw(st.integers(0, 4)))
-        for path, value in draw(st.lists(st.sampled_from([row[1:3] for row in RESTLESS]), max_size=1)):
-            body = put(body, path, value)
-        deployments.append(body)
+    """A few Deployments, most at rest, each with a history of which a few were changed so that they must stay, or look like another."""
+    sets: list[Object] = []
+    deployments: list[Object] = []
+    for number in range(draw(st.integers(1, 2))):
+        name, newest = f"d{number}", draw(REVISIONS)
+        live, size = draw(st.integers(1, newest)), draw(st.sampled_from([0, 0, 2]))
+        parent = deployment(name, at=live, replicas=size, history=draw(st.integers(0, 3)))
+        if draw(st.integers(0, 5)) == 0:
+            parent = put(parent, *draw(st.sampled_from([row[1:3] for row in RESTLESS])))
+        deployments.append(parent)
         for n in range(1, newest + 1):
             one = replica_set(n, name, pods=size if n == live else 0)
-            for path, value in draw(st.lists(CHANGES, max_size=2)):
-                one = put(one, path, value)
+            match draw(st.sampled_from(["as it is", "as it is", "as it is", "harmed", "revision", "template", "scaled", "taken over"])):
+                case "harmed":
+                    one = put(one, *draw(HARMFUL))
+                case "revision":
+                    one = put(one, f"metadata/annotations/{REVISION}", str(draw(REVISIONS)))
+                case "template":
+                    one = put(one, "spec/template/spec", parent["spec"]["template"]["spec"])
+                case "scaled":
+                    one = put(one, draw(st.sampled_from(["spec/replicas", "status/replicas", "status/readyReplicas"])), 1)
+                case "taken over":
+                    kind = draw(st.sampled_from(["Rollout", "Deployment"]))
+                    one = put(
+                        one, "metadata/ownerReferences", [reference(kind, name, f"uid-{name}", draw(st.sampled_from(["apps/v1", "x/v1"])))]
+                    )
             sets.append(one)
     uids = [objects.uid(body) for body in sets]
-    return sets, deployments, set(draw(st.lists(st.sampled_from(uids), max_size=3)))
+    return sets, deployments, set(draw(st.lists(st.sampled_from(uids), max_size=2)))
 
 
+@settings(max_examples=400)
 @given(clusters(), st.integers(-1, 3), st.integers(0, 48))
 def test_no_cluster_makes_it_take_what_it_must_not(cluster: tuple[list[Object], list[Object], set[str]], keep: int, hours: int) -> None:
     sets, deployments, with_pods = cluster
