@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -50,6 +50,21 @@ class Seen:
     missing: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class History:
+    """One Deployment and what follows from it and all its ReplicaSets.
+
+    `restless`: why nothing of it may go now. `live`, `hashes`: the uids and template hashes of what it runs, by its revision and by its
+    template. `old`: the revisions of the others.
+    """
+
+    deployment: Object
+    restless: str
+    live: frozenset[str]
+    hashes: frozenset[str | None]
+    old: tuple[int, ...] = ()
+
+
 def observe(desk: Desk, params: PruneReplicaSets) -> Seen:
     """Every ReplicaSet of the namespaces, with what it belongs to and what belongs to it."""
     namespaces, missing = pruning.places(desk, params)
@@ -61,37 +76,40 @@ def observe(desk: Desk, params: PruneReplicaSets) -> Seen:
 
 def plan(spec: PlatformSpec, seen: Seen, params: PruneReplicaSets, frame: PlanFrame, now: datetime) -> Plan:
     """A deletion for every old ReplicaSet that no rollback needs; every other is kept, with the reason."""
-    deployments = {objects.uid(body): body for body in seen.deployments}
     families: dict[str, list[Object]] = defaultdict(list)
     for body in seen.replica_sets:
         if owner := objects.controller(body):
             families[owner.uid].append(body)
+    histories = {uid: history(body, families[uid]) for body in seen.deployments if (uid := objects.uid(body)) in families}
     decisions = []
     for body in seen.replica_sets:
         owner = objects.controller(body)
-        uid = owner.uid if owner else ""
-        why = why_kept(body, deployments.get(uid), families.get(uid, ()), objects.uid(body) in seen.with_pods, params, now)
-        decisions.append(Decision(body, why, "" if why else _reason(body, deployments[uid], params.keep), {} if why else _guard(body)))
+        found = histories.get(owner.uid) if owner else None
+        why = why_kept(body, found, objects.uid(body) in seen.with_pods, params, now)
+        going = found is not None and not why
+        decisions.append(
+            Decision(body, why, _reason(body, found.deployment, params.keep) if found and going else "", _guard(body) if going else {})
+        )
     return pruning.decided(frame, spec.cleanup, decisions, seen.missing, dict(_unneeded(seen.deployments, params.keep)))
 
 
-def why_kept(
-    body: Object, deployment: Object | None, siblings: Sequence[Object], has_pods: bool, params: PruneReplicaSets, now: datetime
-) -> str:
-    """Why the ReplicaSet stays; empty if it may go.
+def history(deployment: Object, siblings: Sequence[Object]) -> History:
+    """What follows from a Deployment and all ReplicaSets whose controller reference has its uid."""
+    at_revision, template = revision(deployment), _template(deployment)
+    live = [s for s in siblings if (at_revision is not None and revision(s) == at_revision) or _template(s) == template]
+    uids = frozenset(objects.uid(s) for s in live)
+    found = History(deployment, _not_at_rest(deployment), uids, frozenset(objects.labels(s).get(HASH) for s in live))
+    old = [r for s in siblings if not objects.deleting(s) and not _current(s, found) and (r := revision(s)) is not None]
+    return replace(found, old=tuple(old))
 
-    `deployment` is the one that its controller reference names by uid, `siblings` are all ReplicaSets of that one, this one too.
-    """
-    alone = pruning.left_alone(body) or _not_of_a_deployment(body, deployment)
-    if alone or deployment is None:
+
+def why_kept(body: Object, found: History | None, has_pods: bool, params: PruneReplicaSets, now: datetime) -> str:
+    """Why the ReplicaSet stays; empty if it may go. `found` is the Deployment's that its controller reference names by uid."""
+    alone = pruning.left_alone(body) or _not_of_a_deployment(body, found)
+    if alone or found is None:
         return alone or "it belongs to no Deployment"
-    live = _live(deployment, siblings)
     return (
-        _deployment_not_at_rest(deployment)
-        or _current(body, deployment, live)
-        or _in_use(body, has_pods)
-        or _history(body, deployment, siblings, live, params.keep)
-        or _young(body, params, now)
+        found.restless or _current(body, found) or _in_use(body, has_pods) or _needed(body, found, params.keep) or _young(body, params, now)
     )
 
 
@@ -106,18 +124,18 @@ def revision(body: Object) -> int | None:
     return int(text) if text.isascii() and text.isdigit() else None
 
 
-def _not_of_a_deployment(body: Object, deployment: Object | None) -> str:
+def _not_of_a_deployment(body: Object, found: History | None) -> str:
     owner = next((o for o in at(body, "metadata", "ownerReferences", default=[]) if o.get("controller")), None)
     if owner is None:
         return "it has no controller: somebody made it by hand"
     if owner["kind"] != DEPLOYMENT.kind or not str(owner["apiVersion"]).startswith("apps/"):
         return f"it belongs to {owner['kind']} {owner['name']}, which knows what it needs"
-    if deployment is None or objects.uid(deployment) != owner["uid"]:
+    if found is None or objects.uid(found.deployment) != owner["uid"]:
         return f"its Deployment {owner['name']} is not there, or is another of that name: the garbage collector takes it if it may go"
     return ""
 
 
-def _deployment_not_at_rest(deployment: Object) -> str:
+def _not_at_rest(deployment: Object) -> str:
     name = f"Deployment {objects.name(deployment)}"
     if objects.deleting(deployment):
         return f"{name} is being deleted, and takes it along"
@@ -129,24 +147,16 @@ def _deployment_not_at_rest(deployment: Object) -> str:
     return f"{name} is not complete: {found.reason}"
 
 
-def _live(deployment: Object, siblings: Sequence[Object]) -> list[Object]:
-    """What the Deployment runs: by its revision, and by its template."""
-    at_revision, template = revision(deployment), _template(deployment)
-    return [s for s in siblings if (at_revision is not None and revision(s) == at_revision) or _template(s) == template]
-
-
-def _current(body: Object, deployment: Object, live: Sequence[Object]) -> str:
+def _current(body: Object, found: History) -> str:
     """Whether it is what the Deployment runs, or has the hash of what is; also where that cannot be told."""
-    if revision(deployment) is None or revision(body) is None:
+    if revision(found.deployment) is None or revision(body) is None:
         return "its revision, or its Deployment's, cannot be read"
-    if not live:
+    if not found.live:
         return "which ReplicaSet its Deployment runs cannot be told"
-    if any(objects.uid(s) == objects.uid(body) for s in live):
+    if objects.uid(body) in found.live:
         return f"it is the current one, revision {revision(body)}"
-    hashes = {objects.labels(s).get(HASH) for s in live}
-    if objects.labels(body).get(HASH) is None or objects.labels(body).get(HASH) in hashes:
-        return f"by its {HASH} it may be the current one"
-    return ""
+    own = objects.labels(body).get(HASH)
+    return f"by its {HASH} it may be the current one" if own is None or own in found.hashes else ""
 
 
 def _in_use(body: Object, has_pods: bool) -> str:
@@ -165,13 +175,12 @@ def _in_use(body: Object, has_pods: bool) -> str:
     return ""
 
 
-def _history(body: Object, deployment: Object, siblings: Sequence[Object], live: Sequence[Object], keep: int) -> str:
+def _needed(body: Object, found: History, keep: int) -> str:
     """Whether it is among the newest old ones. A sibling whose revision cannot be read takes nobody's place."""
-    kept = history_limit(deployment) if keep < 0 else keep
+    kept = history_limit(found.deployment) if keep < 0 else keep
     mine = revision(body)
-    others = [s for s in siblings if objects.uid(s) != objects.uid(body) and not objects.deleting(s) and not _current(s, deployment, live)]
     # strictly: of two at one revision neither takes the other's place
-    newer = sum(1 for other in others if mine is not None and (revision(other) or 0) > mine)
+    newer = sum(1 for other in found.old if mine is not None and other > mine)
     return f"among the {kept} newest old ones, which a rollback needs (revision {mine})" if newer < kept else ""
 
 

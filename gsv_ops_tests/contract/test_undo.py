@@ -1,57 +1,24 @@
-"""What a run deleted is put back, by undo and by the bundle's own kubectl line; and nothing is deleted that could not be kept first."""
+"""What a run deleted is put back, by undo and by the bundle's own kubectl line."""
 
 import json
 import stat
-from collections.abc import Iterator, Mapping
-from datetime import datetime
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import dagster as dg
 import pytest
 import yaml
 
 from gsv_ops.housekeeping.jobs import UNDO
-from gsv_ops.kube import errors, objects, resources
+from gsv_ops.kube import objects, resources
 from gsv_ops.kube.client import KubeClient
 from gsv_ops.kube.paths import path
 from gsv_ops.kube.protocol import Kube, Object
-from gsv_ops.kube.resources import CONFIG_MAP, JOB, POD, REPLICA_SET, SECRET
+from gsv_ops.kube.resources import CONFIG_MAP, POD
 from gsv_ops.kube.responses import Request
 from gsv_ops.kube.transport import Call
-from gsv_ops.operations import undo
-from gsv_ops.operations.deletion import delete_all
-from gsv_ops.operations.jobs import operation_job
-from gsv_ops.operations.operation import Desk, Operation, Params, PlanFrame, Verdict
-from gsv_ops.operations.plan import Action, Plan, Target
-from gsv_ops.platform.spec import PlatformSpec
 from gsv_ops_tests.contract.bodies import config_map, pod, secret
 from gsv_ops_tests.contract.in_process import DeskHere, desk_here
-
-KINDS = (CONFIG_MAP, SECRET, POD, REPLICA_SET, JOB)
-VALUE = "hunter2-is-no-password"
-
-
-class Tidy(Params):
-    """Which namespace."""
-
-    namespace: str = ""
-
-
-def observe(desk: Desk, params: Tidy) -> list[Object]:
-    return [body for kind in KINDS for body in desk.kube.list(kind, params.namespace, labels="tidy=yes") if not objects.deleting(body)]
-
-
-def plan(spec: PlatformSpec, found: list[Object], params: Tidy, frame: PlanFrame, now: datetime) -> Plan:
-    targets = [Target(b["apiVersion"], b["kind"], objects.name(b), params.namespace, objects.uid(b)) for b in found]
-    return frame.plan(actions=tuple(Action("delete", target, "tidied", {"metadata.labels.tidy": "yes"}) for target in targets))
-
-
-def verify(desk: Desk, plan: Plan, results: Mapping[str, Any]) -> Verdict:
-    return Verdict("good", "tidied")
-
-
-TIDY = Operation("tidy", "", Tidy, observe, plan, delete_all, verify, "yes.", keeps_undo=True)
+from gsv_ops_tests.contract.tidy import TIDY_JOB, found, marked
 
 
 @pytest.fixture
@@ -60,19 +27,11 @@ def desk(kube: Kube, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
         yield here
 
 
-@pytest.fixture
-def tidy() -> dg.JobDefinition:
-    return operation_job(TIDY)
-
-
-def marked(body: Object, **metadata: Any) -> Object:
-    return {**body, "metadata": {**body["metadata"], "labels": {"tidy": "yes"}, **metadata}}
-
-
 def template(**labels: str) -> Object:
     return {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "c", "image": "none.invalid/c", "env": [ODD]}]}}
 
 
+VALUE = "hunter2-is-no-password"
 ODD = {"name": "ODD", "value": "1e3"}
 
 
@@ -130,10 +89,6 @@ def everything(kube: Kube, namespace: str) -> dict[str, Object]:
     return found(kube, namespace)
 
 
-def found(kube: Kube, namespace: str) -> dict[str, Object]:
-    return {objects.name(b): b for kind in KINDS for b in kube.list(kind, namespace, labels="tidy=yes") if not objects.deleting(b)}
-
-
 def cleared(kube: Kube, namespace: str) -> None:
     """Nothing here runs the kubelet that ends a pod's deletion."""
     for body in kube.list(POD, namespace):
@@ -149,11 +104,9 @@ def send(kube: KubeClient, method: str, where: str, body: Object) -> Object:
     return kube._transport.json(Call(Request("create", None, None, "", ""), method, where, {}, body))
 
 
-def test_what_was_deleted_comes_back_as_it_was_and_its_bundle_is_for_its_owner_only(
-    kube: Kube, desk: DeskHere, namespace: str, tidy: dg.JobDefinition
-) -> None:
+def test_what_was_deleted_comes_back_as_it_was_and_its_bundle_is_for_its_owner_only(kube: Kube, desk: DeskHere, namespace: str) -> None:
     before = everything(kube, namespace)
-    run_id = desk.apply(tidy, namespace=namespace)
+    run_id = desk.apply(TIDY_JOB, namespace=namespace)
     cleared(kube, namespace)
     assert found(kube, namespace) == {}
 
@@ -179,11 +132,11 @@ def test_what_was_deleted_comes_back_as_it_was_and_its_bundle_is_for_its_owner_o
 
 
 @pytest.mark.control_plane
-def test_the_bundle_replays_by_itself(kube: Kube, desk: DeskHere, namespace: str, tidy: dg.JobDefinition) -> None:
+def test_the_bundle_replays_by_itself(kube: Kube, desk: DeskHere, namespace: str) -> None:
     """As `kubectl create -f` does it: each document read as YAML and sent to where its kind lives, strictly."""
     assert isinstance(kube, KubeClient)
     before = everything(kube, namespace)
-    desk.apply(tidy, namespace=namespace)
+    desk.apply(TIDY_JOB, namespace=namespace)
     cleared(kube, namespace)
     (bundle,) = desk.bundles()
     documents = [document for document in yaml.safe_load_all(bundle.read_text()) if document]
@@ -196,12 +149,10 @@ def test_the_bundle_replays_by_itself(kube: Kube, desk: DeskHere, namespace: str
     assert {name: essence(body) for name, body in found(kube, namespace).items()} == {n: essence(b) for n, b in orphaned.items()}
 
 
-def test_what_exists_again_is_left_alone_and_a_second_undo_finds_nothing_to_do(
-    kube: Kube, desk: DeskHere, namespace: str, tidy: dg.JobDefinition
-) -> None:
+def test_what_exists_again_is_left_alone_and_a_second_undo_finds_nothing_to_do(kube: Kube, desk: DeskHere, namespace: str) -> None:
     for name in ("a", "b"):
         kube.create(marked(config_map(namespace, name, x="old")))
-    run_id = desk.apply(tidy, namespace=namespace)
+    run_id = desk.apply(TIDY_JOB, namespace=namespace)
     kube.create(config_map(namespace, "a", x="new"))
 
     first = desk.run(UNDO, mode="plan", run=run_id)
@@ -216,10 +167,10 @@ def test_what_exists_again_is_left_alone_and_a_second_undo_finds_nothing_to_do(
     assert desk.shown(again)["actions"] == 0
 
 
-def test_an_owner_that_was_made_again_is_not_the_owner(kube: Kube, desk: DeskHere, namespace: str, tidy: dg.JobDefinition) -> None:
+def test_an_owner_that_was_made_again_is_not_the_owner(kube: Kube, desk: DeskHere, namespace: str) -> None:
     lives, goes = (kube.create(config_map(namespace, name)) for name in ("lives", "goes"))
     kube.create(marked(config_map(namespace, "child"), ownerReferences=[{**owner_of(goes), "controller": False}, owner_of(lives)]))
-    run_id = desk.apply(tidy, namespace=namespace)
+    run_id = desk.apply(TIDY_JOB, namespace=namespace)
     kube.delete(CONFIG_MAP, "goes", namespace, uid=objects.uid(goes))
     kube.create(config_map(namespace, "goes"))
 
@@ -232,10 +183,10 @@ def test_an_owner_that_was_made_again_is_not_the_owner(kube: Kube, desk: DeskHer
     assert [(owner.name, owner.uid) for owner in owners] == [("lives", objects.uid(lives))]
 
 
-def test_an_owner_that_goes_between_plan_and_apply_refuses(kube: Kube, desk: DeskHere, namespace: str, tidy: dg.JobDefinition) -> None:
+def test_an_owner_that_goes_between_plan_and_apply_refuses(kube: Kube, desk: DeskHere, namespace: str) -> None:
     owner = kube.create(config_map(namespace, "owner"))
     kube.create(marked(config_map(namespace, "child"), ownerReferences=[owner_of(owner)]))
-    run_id = desk.apply(tidy, namespace=namespace)
+    run_id = desk.apply(TIDY_JOB, namespace=namespace)
     plan_id = desk.plan(UNDO, run=run_id)
     kube.delete(CONFIG_MAP, "owner", namespace, uid=objects.uid(owner))
     ran = desk.run(UNDO, mode="apply", plan_id=plan_id, run=run_id)
@@ -243,51 +194,9 @@ def test_an_owner_that_goes_between_plan_and_apply_refuses(kube: Kube, desk: Des
     assert found(kube, namespace) == {}
 
 
-def test_a_bundle_that_cannot_be_written_deletes_nothing(kube: Kube, desk: DeskHere, namespace: str, tidy: dg.JobDefinition) -> None:
-    before = everything(kube, namespace)
-    (desk.root / "undo").write_text("a file in the folder's place")
-    ran = desk.run(tidy, mode="apply", namespace=namespace)
-    assert "nothing was deleted" in desk.failure(ran)
-    assert found(kube, namespace) == before
-
-
-def test_a_folder_that_others_can_read_takes_no_bundle(kube: Kube, desk: DeskHere, namespace: str, tidy: dg.JobDefinition) -> None:
-    kube.create(marked(config_map(namespace, "a")))
-    (desk.root / "undo").mkdir(mode=0o755)
-    ran = desk.run(tidy, mode="apply", namespace=namespace)
-    assert "expected 0700" in desk.failure(ran)
-    assert set(found(kube, namespace)) == {"a"}
-
-
-class Killed:
-    """A Kube whose process dies at its first deletion."""
-
-    def __init__(self, kube: Kube) -> None:
-        self._kube = kube
-
-    def delete(self, *_: Any, **__: Any) -> None:
-        raise SystemExit("killed")
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._kube, name)
-
-
-def test_killed_between_bundle_and_deletion_leaves_nothing_to_undo(
-    kube: Kube, desk: DeskHere, namespace: str, tidy: dg.JobDefinition
-) -> None:
-    kube.create(marked(config_map(namespace, "a")))
-    assert not desk.run(tidy, Killed(kube), mode="apply", namespace=namespace).success  # type: ignore[arg-type]
-    (bundle,) = desk.bundles()
-    ran = desk.run(UNDO, mode="plan", run=bundle.name[:8])
-    assert desk.shown(ran)["actions"] == 0
-    assert [row["why"] for row in desk.shown(ran)["what is left alone"]] == ["it was never deleted"]
-    assert desk.apply(tidy, namespace=namespace)
-    assert found(kube, namespace) == {}
-
-
-def test_a_bundle_that_was_changed_since_the_plan_is_refused(kube: Kube, desk: DeskHere, namespace: str, tidy: dg.JobDefinition) -> None:
+def test_a_bundle_that_was_changed_since_the_plan_is_refused(kube: Kube, desk: DeskHere, namespace: str) -> None:
     kube.create(marked(config_map(namespace, "a", x="old")))
-    run_id = desk.apply(tidy, namespace=namespace)
+    run_id = desk.apply(TIDY_JOB, namespace=namespace)
     plan_id = desk.plan(UNDO, run=run_id)
     (bundle,) = desk.bundles()
     bundle.write_text(bundle.read_text().replace("x: old", "x: new"))
@@ -296,12 +205,12 @@ def test_a_bundle_that_was_changed_since_the_plan_is_refused(kube: Kube, desk: D
     assert found(kube, namespace) == {}
 
 
-def test_a_namespace_that_is_gone_is_refused(kube: Kube, desk: DeskHere, tidy: dg.JobDefinition) -> None:
+def test_a_namespace_that_is_gone_is_refused(kube: Kube, desk: DeskHere) -> None:
     if isinstance(kube, KubeClient):
         pytest.skip("nothing here runs the controller that ends a namespace")
     gone = kube.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "gone"}})
     kube.create(marked(config_map("gone", "a")))
-    run_id = desk.apply(tidy, namespace="gone")
+    run_id = desk.apply(TIDY_JOB, namespace="gone")
     assert objects.uid(gone)
     kube.remove(resources.NAMESPACE, "gone")  # type: ignore[attr-defined]
     ran = desk.run(UNDO, mode="apply", run=run_id)
@@ -311,71 +220,3 @@ def test_a_namespace_that_is_gone_is_refused(kube: Kube, desk: DeskHere, tidy: d
 def test_a_run_that_deleted_nothing_is_told(kube: Kube, desk: DeskHere) -> None:
     ran = desk.run(UNDO, mode="plan", run="12345678")
     assert "run 12345678 left nothing to put back" in desk.failure(ran)
-
-
-def test_many_batches_are_kept_in_as_many_bundles_and_all_come_back(
-    kube: Kube, desk: DeskHere, namespace: str, tidy: dg.JobDefinition, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("gsv_ops.operations.deletion.BATCH", 7)
-    for number in range(20):
-        kube.create(marked(config_map(namespace, f"n-{number:02d}", x=str(number))))
-    run_id = desk.apply(tidy, namespace=namespace)
-    assert [len(undo.read(bundle).objects) for bundle in desk.bundles()] == [7, 7, 6]
-    assert found(kube, namespace) == {}
-    desk.apply(UNDO, run=run_id)
-    assert {name: body["data"] for name, body in found(kube, namespace).items()} == {f"n-{n:02d}": {"x": str(n)} for n in range(20)}
-
-
-class Touched:
-    """A Kube in which another writer touches one object between its reading and its deletion."""
-
-    def __init__(self, kube: Kube, name: str, namespace: str) -> None:
-        self._kube, self._name, self._namespace = kube, name, namespace
-
-    def get(self, resource: Any, name: str, namespace: str | None = None) -> Object:
-        body = self._kube.get(resource, name, namespace)
-        if name == self._name:
-            self._kube.patch(resource, name, namespace, {"data": {"touched": "yes"}})
-        return body
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._kube, name)
-
-
-def test_what_changes_in_the_moment_is_left_alone_and_holds_up_no_other(
-    kube: Kube, desk: DeskHere, namespace: str, tidy: dg.JobDefinition
-) -> None:
-    for name in ("a", "b", "c"):
-        kube.create(marked(config_map(namespace, name)))
-    ran = desk.run(tidy, Touched(kube, "b", namespace), mode="apply", namespace=namespace)  # type: ignore[arg-type]
-    said = desk.failure(ran)
-    assert f"left alone: ConfigMap {namespace}/b (it changed in the moment of the deletion)" in said
-    assert f"Not changed: delete ConfigMap {namespace}/b." in said
-    assert set(found(kube, namespace)) == {"b"}
-
-
-class Silent:
-    """A Kube whose deletions of one name are not answered."""
-
-    def __init__(self, kube: Kube, name: str) -> None:
-        self._kube, self._name = kube, name
-
-    def delete(self, resource: Any, name: str, namespace: str | None = None, **options: Any) -> None:
-        if name == self._name:
-            raise errors.Unavailable("the API server gave no answer")
-        self._kube.delete(resource, name, namespace, **options)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._kube, name)
-
-
-def test_no_answer_ends_the_run_after_the_writes_under_way(
-    kube: Kube, desk: DeskHere, namespace: str, tidy: dg.JobDefinition, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("gsv_ops.operations.deletion.BATCH", 2)
-    for name in ("a", "b", "c", "d"):
-        kube.create(marked(config_map(namespace, name)))
-    ran = desk.run(tidy, Silent(kube, "a"), mode="apply", namespace=namespace)  # type: ignore[arg-type]
-    said = desk.failure(ran)
-    assert f"perhaps, no answer came: delete ConfigMap {namespace}/a" in said
-    assert set(found(kube, namespace)) == {"a", "c", "d"}, "the next batch was begun"

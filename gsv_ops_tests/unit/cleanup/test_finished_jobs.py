@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gsv_ops.cleanup.finished_jobs import PruneJobs, Seen, plan
@@ -118,6 +118,7 @@ def test_of_two_that_started_together_neither_takes_the_others_place() -> None:
     assert len(planned(jobs, (cron_job(),)).kept) == 3
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.lists(st.sampled_from([row[1:3] for row in STAYS]), max_size=2), st.booleans()), max_size=8))
 def test_every_job_is_an_action_or_kept_and_none_goes_that_has_not_ended(drawn: list[tuple[list[tuple[str, Any]], bool]]) -> None:
     jobs = []

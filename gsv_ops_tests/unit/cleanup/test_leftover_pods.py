@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gsv_ops.cleanup.leftover_pods import PrunePods, Seen, ended_at, plan
@@ -97,6 +97,7 @@ def test_the_end_is_the_last_thing_its_status_tells() -> None:
     assert ended_at(body) == OLD + timedelta(days=1)
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(st.sampled_from([row[1:3] for row in STAYS]), max_size=2), max_size=8))
 def test_every_pod_is_an_action_or_kept_and_none_goes_that_runs(drawn: list[list[tuple[str, Any]]]) -> None:
     pods = []

@@ -234,7 +234,7 @@ def clusters(draw: st.DrawFn) -> tuple[list[Object], list[Object], set[str]]:
     return sets, deployments, set(draw(st.lists(st.sampled_from(uids), max_size=2)))
 
 
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 @given(clusters(), st.integers(-1, 3), st.integers(0, 48))
 def test_no_cluster_makes_it_take_what_it_must_not(cluster: tuple[list[Object], list[Object], set[str]], keep: int, hours: int) -> None:
     sets, deployments, with_pods = cluster

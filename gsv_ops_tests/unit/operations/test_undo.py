@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gsv_ops.kube.protocol import Object
@@ -37,6 +37,7 @@ def bundles(tmp_path: Path) -> Bundles:
     return Bundles(tmp_path / "undo", DAYS)
 
 
+@settings(deadline=None)
 @given(st.dictionaries(TEXT, VALUES, max_size=4))
 def test_a_manifest_is_read_back_as_it_was_written(data: dict[str, Any]) -> None:
     text = manifests.dump(data)
