@@ -67,20 +67,22 @@ def made_by(backup: Object) -> str:
 def due(
     backups: Sequence[Object], proven: Collection[str], attempts: Mapping[str, Sequence[Attempt]], timetable: Timetable, now: datetime
 ) -> Due:
-    """The newest completed backup, if nobody has proven it for longer than its limit and it may be tried (again)."""
+    """The newest backup that is older than its limit, if nobody has proven it or a newer one, and it may be tried (again)."""
     if not backups:
         return Due(None, 0, "there is no completed backup")
-    newest = backups[-1]
-    name, uid = objects.name(newest), objects.uid(newest)
-    if uid in proven:
-        return Due(None, 0, f"{name}, the newest backup, is proven")
-    age = now - parse_time(newest["status"]["stoppedAt"])
-    if age < timedelta(seconds=timetable.prove_after_seconds):
-        return Due(
-            None,
-            0,
-            f"{name} is {age.total_seconds() / 60:.0f} min old; it is proven when it is {timetable.prove_after_seconds / 60:.0f} min old",
-        )
+    waiting = timedelta(seconds=timetable.prove_after_seconds)
+    old_enough = [b for b in backups if now - parse_time(b["status"]["stoppedAt"]) >= waiting]
+    if not old_enough:
+        age = now - parse_time(backups[-1]["status"]["stoppedAt"])
+        minutes, limit = age.total_seconds() / 60, waiting.total_seconds() / 60
+        return Due(None, 0, f"{objects.name(backups[-1])} is {minutes:.0f} min old; it is proven when it is {limit:.0f} min old")
+    # with backups more often than that the newest would never be old enough: the newest that is stands for them
+    candidate = old_enough[-1]
+    name, uid = objects.name(candidate), objects.uid(candidate)
+    for newer in backups[backups.index(candidate) :]:
+        if objects.uid(newer) in proven:
+            return Due(None, 0, f"{objects.name(newer)} is proven")
+    age = now - parse_time(candidate["status"]["stoppedAt"])
     tried = attempts.get(uid, ())
     if any(not attempt.ended for attempt in tried):
         return Due(None, 0, f"a proof of {name} is going on")
@@ -91,4 +93,4 @@ def due(
     last = max((attempt.begun for attempt in tried), default=None)
     if last is not None and now - last < RETRY:
         return Due(None, 0, f"the last proof of {name} was inconclusive; it is tried again {RETRY.total_seconds() / 60:.0f} min after it")
-    return Due(newest, len(tried) + 1, f"{name} is unproven for {age.total_seconds() / 60:.0f} min")
+    return Due(candidate, len(tried) + 1, f"{name} is unproven for {age.total_seconds() / 60:.0f} min")

@@ -23,6 +23,7 @@ from gsv_ops.operations.operation import Desk
 from gsv_ops.platform.spec import Database
 
 FOLDER = "fingerprints"
+NOT_ARCHIVED = "the WAL past its fingerprint was never seen in the object store"
 MOST_ATTEMPTS = 2
 """A table that is rewritten while it is read is unread; it is read once more, not for ever."""
 
@@ -41,6 +42,11 @@ class Source:
 def record_name(database: Database, backup: Object) -> str:
     """The name of the record that holds a Backup's fingerprint, or why there is none."""
     return f"{FOLDER}/{database.namespace}-{database.cluster}/{objects.uid(backup)}"
+
+
+def kept(record: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """The fingerprint in a record, if a restore can reach it; None where there is none, or its WAL never was in the store."""
+    return record.get("fingerprint") if record and record.get("archived", True) else None
 
 
 def limits(database: Database) -> fingerprint.Limits:
@@ -68,7 +74,7 @@ def take(source: Source, backup: Object, run_key: str, *, late: bool = False) ->
             source.desk.records.write(record, {**about, "fingerprint": None, "problem": str(problem)})
         return {"record": "", "problem": str(problem)}
     body = taken.to_json()
-    source.desk.records.write(record, {**about, "fingerprint": body, "problem": ""})
+    source.desk.records.write(record, {**about, "fingerprint": body, "problem": NOT_ARCHIVED, "archived": False})
     source.desk.log(f"fingerprint at {body['lsn']}: {taken.rows} rows in {len(taken.tables)} tables, {taken.seconds:.1f} s")
     unread = "; ".join(f"{o.object}: {o.reason}" for o in taken.unread)
     return {
@@ -91,10 +97,15 @@ def archive_to_end(source: Source, status: Mapping[str, Any], name: str) -> floa
     return _wait(source, Stretch(status["beginWal"], status["endWal"], f"the WAL to the end of Backup {name}"))
 
 
-def archive_past(source: Source, begin: str, timeline: int, what: str) -> tuple[str, float]:
-    """Close the segment being written and wait until everything from `begin` to it is in the store; its name, and the seconds."""
-    last = close_segment(source, timeline)
-    return last, _wait(source, Stretch(begin, last, what))
+def archive_past(source: Source, begin: str, taken: Mapping[str, Any]) -> tuple[str, float]:
+    """Close the segment being written and wait until everything from `begin` to it is in the store; its name, and the seconds.
+
+    Only then does the fingerprint that was taken count: a restore could not reach its position before. Raises NotArchived.
+    """
+    last = close_segment(source, taken["timeline"])
+    seconds = _wait(source, Stretch(begin, last, f"the WAL past the fingerprint at {taken['lsn']}"))
+    source.desk.records.write(taken["record"], {**(source.desk.records.read(taken["record"]) or {}), "problem": "", "archived": True})
+    return last, seconds
 
 
 def close_segment(source: Source, timeline: int | None = None) -> str:

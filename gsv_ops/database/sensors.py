@@ -26,6 +26,7 @@ LOOK_SECONDS = 6.0
 
 BACKUP_TAG = "gsv/backup_uid"
 MOST_ATTEMPTS_READ = 25
+MOST_BACKUPS_READ = 20
 
 
 def sensors() -> list[dg.SensorDefinition]:
@@ -60,7 +61,7 @@ def sensors() -> list[dg.SensorDefinition]:
         if reason := gate.why_not(desk, PROVE_BACKUP.name, datetime.now(UTC)):
             return dg.SkipReason(reason)
         database = desk.binding.spec.databases[DATABASE]
-        backups = _completed(desk, database)[-1:]
+        backups = _completed(desk, database)[-MOST_BACKUPS_READ:]
         uids = [objects.uid(backup) for backup in backups]
         proven = {uid for uid in uids if proofs.of(desk.records, database, uid)}
         tried = {uid: _attempts(context.instance, uid) for uid in uids}
@@ -71,12 +72,17 @@ def sensors() -> list[dg.SensorDefinition]:
         config = {"backup": objects.name(due.backup), "fingerprint_now": True}
         return dg.RunRequest(
             # a backup and an attempt, so that an inconclusive proof is tried again and nothing else is
-            run_key=f"{uid}-{due.attempt}",
+            run_key=f"{uid}-{due.attempt}-{_last(tried.get(uid, []))}",
             run_config={"ops": {PROOF_KEY.to_python_identifier(): {"config": config}}},
             tags={BACKUP_TAG: uid},
         )
 
     return [observe, prove]
+
+
+def _last(tried: list[Attempt]) -> str:
+    # a run key blocks for ever, also when the runs it counted were deleted: the last attempt's time makes it new
+    return f"{max(attempt.begun for attempt in tried):%Y%m%dT%H%M%S}" if tried else "first"
 
 
 def _completed(desk: DeskFactory, database: Database) -> list[Object]:

@@ -35,6 +35,8 @@ SETTINGS = (
     *("GSV_PLATFORM_FILE", "GSV_EVIDENCE_ROOT", "GSV_UNDO_ROOT"),
     *("GSV_ALERTMANAGER_URL", "GSV_WEBHOOK_URL", "GSV_WEBHOOK_TOKEN", "GSV_DESK_URL"),
 )
+# What a kubeconfig's login plugin and a record root in a cloud need to find their own settings; no secret is among them.
+FROM_HERE = ("HOME", "AWS_PROFILE", "AWS_REGION", "AWS_CONFIG_FILE", "CLOUDSDK_CONFIG", "AZURE_CONFIG_DIR", "HTTPS_PROXY", "NO_PROXY")
 DEFAULT_PORT = 3000
 START_SECONDS = 90.0
 HEALTH = """
@@ -47,6 +49,7 @@ HEALTH = """
   }
 }
 """
+SANDBOX = "sandbox"
 WEBSERVER, DAEMON = "webserver", "daemon"
 
 
@@ -80,13 +83,15 @@ def sandbox_environment(environment: Mapping[str, str] = os.environ) -> dict[str
 def services(environment: Mapping[str, str] = os.environ) -> tuple[Service, Service]:
     """The webserver and the daemon, with everything they need in their environment."""
     here = home(environment)
-    dagster_home = here / "dagster"
+    # runs, journals and pages of one environment are never shown to, nor released by, another's desk
+    other = environment.get("GSV_ENVIRONMENT") or SANDBOX
+    dagster_home = here / ("dagster" if other == SANDBOX else f"dagster-{other}")
     dagster_home.mkdir(parents=True, exist_ok=True)
     settings = dagster_home / "dagster.yaml"
     settings.unlink(missing_ok=True)
     settings.symlink_to(PROJECT / "dagster.yaml")
     # a process of ours gets nothing of the caller's environment but what is named
-    settings_given = {name: environment[name] for name in SETTINGS if environment.get(name)}
+    settings_given = {name: environment[name] for name in (*SETTINGS, *FROM_HERE) if environment.get(name)}
     chosen = {name: environment[name] for name in TARGET if environment.get(name)}
     target = chosen if chosen.get("GSV_ENVIRONMENT") else sandbox_environment(environment)
     variables = {**settings_given, **target, "DAGSTER_HOME": str(dagster_home)}

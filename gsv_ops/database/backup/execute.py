@@ -49,7 +49,7 @@ def execute(desk: Desk, plan: Plan, journal: Journal) -> Mapping[str, Any]:
         taken = fingerprinting.take(primary, backup, journal.root_run_id)
         last = status["endWal"]
         if taken["record"]:
-            last, seconds = fingerprinting.archive_past(primary, last, taken["timeline"], f"the WAL past the fingerprint at {taken['lsn']}")
+            last, seconds = fingerprinting.archive_past(primary, last, taken)
         size = archiver_status(primary.session).segment_size
     return {
         "backup": {"name": name, "uid": objects.uid(backup), **{key: status[key] for key in NEEDED}},

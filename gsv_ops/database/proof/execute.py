@@ -116,15 +116,15 @@ def _source_fingerprint(desk: Desk, database: Database, plan: Plan, journal: Jou
         with source_of(desk, database) as primary:
             taken = fingerprinting.take(primary, backup, journal.root_run_id, late=True)
             if taken["record"]:
-                what = f"the WAL past the fingerprint at {taken['lsn']}"
-                fingerprinting.archive_past(primary, plan.facts["begin WAL"], taken["timeline"], what)
+                fingerprinting.archive_past(primary, plan.facts["begin WAL"], taken)
         if not taken["record"]:
             raise Inconclusive(taken["problem"])
         journal.note(fingerprinted=True)
     record = desk.records.read(name)
-    if record is None or record.get("fingerprint") is None:
-        raise OperationFailed(f"the fingerprint record {desk.records.path(name)} is gone; nothing was changed")
-    return Fingerprint.from_json(record["fingerprint"]), bool(record.get("late"))
+    fingerprint = fingerprinting.kept(record)
+    if record is None or fingerprint is None:
+        raise OperationFailed(f"the fingerprint in {desk.records.path(name)} is gone or cannot be reached; nothing was changed")
+    return Fingerprint.from_json(fingerprint), bool(record.get("late"))
 
 
 def _wrong_base(desk: Desk, database: Database, cluster: Object, plan: Plan) -> str:

@@ -13,6 +13,7 @@ from gsv_ops.database import source
 from gsv_ops.database.backup.execute import COMPLETED, NEEDED
 from gsv_ops.database.backup.plan import database_of, known_database
 from gsv_ops.database.barman_store import configuration_of
+from gsv_ops.database.fingerprinting import kept as kept_fingerprint
 from gsv_ops.database.fingerprinting import record_name
 from gsv_ops.database.proof import scratch
 from gsv_ops.kube import objects, resources
@@ -97,7 +98,7 @@ def plan(spec: PlatformSpec, snapshot: ProofSnapshot, params: ProveBackup, frame
         refused.append(Refused(here, f"{asked}; run backup_database first"))
         return frame.plan(refused=tuple(refused), kept=kept, facts=_facts(cluster), seen=len(snapshot.backups))
     record = snapshot.records.get(objects.uid(chosen))
-    taken = (record or {}).get("fingerprint")
+    taken = kept_fingerprint(record)
     if taken is None and not params.fingerprint_now:
         why = (record or {}).get("problem") or "it was not taken by backup_database of this desk"
         hint = "set fingerprint_now to take one of the source as it is now"

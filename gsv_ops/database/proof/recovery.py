@@ -29,6 +29,9 @@ FETCH_ENDS = "Restore completed"
 REPLAY_ENDS = ("recovery stopping before", "recovery stopping after")
 BORDERS = (FETCH_BEGINS, FETCH_ENDS, *REPLAY_ENDS)
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
+# Why the kubelet or the node controller ends a pod that did nothing wrong (Kubernetes 1.36).
+FROM_OUTSIDE = ("Evicted", "NodeLost", "NodeShutdown", "Terminated", "Preempting", "NodeAffinity", "OutOfmemory", "OutOfcpu")
+OUT_OF_MEMORY = "OOMKilled"
 MOST_CAUSES = 4
 
 
@@ -89,6 +92,8 @@ def wait(desk: Desk, namespace: str, name: str, *, seconds: float, failed_attemp
             return Recovered(cluster, timings(cluster, logs, desk.now()))
         jobs = desk.kube.list(JOB, namespace, labels=f"{source.CLUSTER_LABEL}={name}")
         failed = sum(int(at(job, "status", "failed", default=0) or 0) for job in jobs)
+        if failed and (disturbed := _disturbed(recovering)):
+            raise RecoveryOverdue(f"the recovery was disturbed, which says nothing of the backup: {disturbed}")
         if failed >= failed_attempts or source.phase(cluster) == UNRECOVERABLE:
             raise RecoveryFailed(_failure(cluster, failed, logs), f"kubectl describe clusters.postgresql.cnpg.io {name} -n {namespace}")
         now = desk.monotonic()
@@ -123,6 +128,19 @@ def _failure(cluster: Object, failed: int, logs: Logs) -> str:
     unread = f"the recovery pods' logs could not be read; phase {source.phase(cluster)!r}"
     said = " | ".join(pod_logs.telling(causes, MOST_CAUSES)) or unread
     return f"the restore failed ({failed} failed attempts): {said}"
+
+
+def _disturbed(pods: list[Object]) -> str:
+    """What ended a recovery's pod from outside: the node or the kernel, not what it restored. Empty where nothing did."""
+    found = []
+    for pod in pods:
+        reason = str(at(pod, "status", "reason", default="") or "")
+        if reason in FROM_OUTSIDE or objects.deleting(pod):
+            found.append(f"pod {objects.name(pod)}: {reason or 'it is being deleted'}")
+        for status in at(pod, "status", "containerStatuses", default=[]) or []:
+            if at(status, "state", "terminated", "reason") == OUT_OF_MEMORY:
+                found.append(f"pod {objects.name(pod)}, container {status['name']}: {OUT_OF_MEMORY}")
+    return "; ".join(found)
 
 
 def _where_it_stands(desk: Desk, namespace: str, cluster: Object, pods: list[Object]) -> str:

@@ -28,7 +28,16 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 # What a restored instance needs of the source's configuration to start and to read the same: CloudNativePG 1.30, ClusterSpec.
 COPIED = (
     *("imageName", "imageCatalogRef", "imagePullSecrets", "imagePullPolicy", "postgresUID", "postgresGID", "resources", "schedulerName"),
-    *("seccompProfile", "podSecurityContext", "securityContext", "ephemeralVolumesSizeLimit", "env", "envFrom", "projectedVolumeTemplate"),
+    *(
+        "seccompProfile",
+        "podSecurityContext",
+        "securityContext",
+        "ephemeralVolumesSizeLimit",
+        "serviceAccountTemplate",
+        "env",
+        "envFrom",
+        "projectedVolumeTemplate",
+    ),
 )
 COPIED_POSTGRESQL = ("parameters", "shared_preload_libraries", "pg_ident", "extensions")
 VOLUME_FIELDS = ("size", "storageClass", "pvcTemplate", "resizeInUseVolumes")

@@ -97,3 +97,11 @@ def test_attempts_are_bounded_and_never_two_at_once(tried: list[Attempt]) -> Non
         assert found.attempt <= TIMES.prove_attempts
         assert all(one.ended for one in tried)
         assert not any(one.verdict == "failed" for one in tried)
+
+
+def test_where_backups_are_taken_often_the_newest_that_is_old_enough_is_proven() -> None:
+    """Every four hours with a limit of six: the newest is never six hours old, and still one is proven."""
+    backups = [backup(f"b{hours}", timedelta(hours=hours)) for hours in (15, 11, 7, 3)]
+    assert due(backups).backup == backup("b7", timedelta(hours=7))
+    assert due(backups, {"uid-b3"}).reason == "b3 is proven"
+    assert due(backups, {"uid-b11"}).backup == backup("b7", timedelta(hours=7))
