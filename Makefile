@@ -42,7 +42,6 @@ test-faults: $(READY)
 
 bench: $(READY)
 	$(BIN)/gsv-sandbox up
-	$(BIN)/gsv-sandbox up
 	$(BIN)/python -m benchmarks
 
 $(READY): pyproject.toml constraints.txt
