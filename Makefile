@@ -33,15 +33,15 @@ check: $(READY)
 
 test: check
 	$(BIN)/python -m gsv_sandbox.packages
-	$(BIN)/gsv-sandbox up
+	$(BIN)/gsv-sandbox up --provider native
 	$(BIN)/pytest -m "($(TIERS)) and not faults"
 
 test-faults: $(READY)
-	$(BIN)/gsv-sandbox up
+	$(BIN)/gsv-sandbox up --provider native
 	$(BIN)/pytest -m faults
 
 bench: $(READY)
-	$(BIN)/gsv-sandbox up
+	$(BIN)/gsv-sandbox up --provider native
 	$(BIN)/python -m benchmarks
 
 $(READY): pyproject.toml constraints.txt

@@ -22,7 +22,7 @@ def main() -> int:
     """Run the demo; the last lines say what was proven, where the UI is, and how to stop."""
     console = Console()
     try:
-        for command in (["up"], ["seed"], ["writer", "start"]):
+        for command in (["up", "--provider", "native"], ["seed"], ["writer", "start"]):
             if cli.main(command) != 0:
                 return 1
         address = desk.up()
