@@ -1,6 +1,6 @@
 """exec, logs and ports, against a real kubelet and a pod of busybox.
 
-Needs GSV_KUBECONFIG to name a cluster whose node has the image, and there or in KUBECONFIG a user who may make a namespace and pods.
+The sandbox's node has the image of the pod that answers.
 """
 
 import hashlib
@@ -12,9 +12,9 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
+from gsv_sandbox.state import Paths
 
 from gsv_ops.kube import errors, health, objects
 from gsv_ops.kube.client import KubeClient, connect
@@ -44,16 +44,9 @@ SECRET_WORD = "hunter2-correct-horse"
 
 
 @pytest.fixture(scope="module")
-def kube() -> KubeClient:
-    named = os.environ.get("GSV_KUBECONFIG")
-    # The desk's own user may not make namespaces; the sandbox names its administrator in KUBECONFIG.
-    named = named and (os.environ.get("KUBECONFIG") or named)
-    if not named:
-        message = 'CLUSTER TESTS NOT RUN: no cluster is named; bring one up: eval "$(gsv-sandbox env)"'
-        if os.environ.get("GSV_REQUIRE_CLUSTER") == "1":
-            pytest.fail(message)
-        pytest.skip(message)
-    return connect(Path(named))
+def kube(sandbox: Paths) -> KubeClient:
+    """The sandbox's administrator: the desk's own user may not make namespaces."""
+    return connect(sandbox.kubeconfig("admin"))
 
 
 @pytest.fixture(scope="module")
