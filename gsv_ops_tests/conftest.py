@@ -4,8 +4,13 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from gsv_ops_tests import postgres_server
+
+# a busy machine is no failure of what is tested: examples have no deadline
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 # the sandbox and a desk of the tests' own: for the cluster tier and the browser
 pytest_plugins = ["gsv_ops_tests.cluster.fixtures"]
