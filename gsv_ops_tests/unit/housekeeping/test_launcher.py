@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
+import psutil
 import pytest
 
 from gsv_ops.housekeeping import launcher
@@ -19,7 +20,13 @@ def start() -> Iterator[Start]:
     made: list[subprocess.Popen[bytes]] = []
 
     def sleeper(*arguments: str) -> subprocess.Popen[bytes]:
-        made.append(subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", *arguments]))
+        command = [sys.executable, "-c", "import time; time.sleep(60)", *arguments]
+        made.append(subprocess.Popen(command))
+        deadline = time.monotonic() + 10
+        # for a moment after it was started the kernel shows no arguments of a process yet
+        while psutil.Process(made[-1].pid).cmdline() != command:
+            assert time.monotonic() < deadline, "its arguments were never seen"
+            time.sleep(0.01)
         return made[-1]
 
     yield sleeper
