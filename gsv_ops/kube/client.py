@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from gsv_ops.kube import configuration, errors, objects, ownership, ports, resources, responses, streams, watch
+from gsv_ops.kube import acting, configuration, errors, objects, ownership, ports, resources, responses, streams, watch
 from gsv_ops.kube.paths import named, path, place
 from gsv_ops.kube.protocol import Address, ExecResult, Object, PatchType, Propagation, Resource
 from gsv_ops.kube.responses import Request
@@ -210,6 +210,19 @@ class KubeClient:
         self.get(resources.POD, pod, namespace)
         about = self._about("open_port", resources.POD, namespace, pod)
         return ports.open_port(self._transport, about, path(resources.POD, namespace, pod), port)
+
+    def ask_node(self, node: str, where: str) -> Object:
+        about = self._about("ask the kubelet of", resources.NODE, None, node)
+        return self._send(Call(about, "GET", path(resources.NODE, None, node, f"proxy/{where}"), {}))
+
+    @contextmanager
+    def acting_as(self, namespace: str, account: str) -> Iterator[KubeClient]:
+        with ExitStack() as stack:
+            try:
+                transport = stack.enter_context(acting.acting_as(self._transport, namespace, account))
+            except errors.NotFound as error:
+                raise self._explained(error) from None
+            yield KubeClient(transport)
 
     def server_version(self) -> Mapping[str, str]:
         return self._send(Call(self._about("read", None), "GET", "/version", {}))

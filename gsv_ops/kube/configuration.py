@@ -22,11 +22,15 @@ _loading = threading.Lock()
 
 @dataclass(frozen=True)
 class Endpoint:
-    """An API server and what is needed to speak to it. `authorization` gives the header's value, renewed when it expires."""
+    """An API server and what is needed to speak to it. `authorization` gives the header's value, renewed when it expires.
+
+    `bare_tls` trusts whom `tls` trusts and carries no certificate of ours, which would count before any token.
+    """
 
     url: str
     tls: ssl.SSLContext | None = field(repr=False)
     tls_server_name: str | None = None
+    bare_tls: ssl.SSLContext | None = field(repr=False, default=None)
     authorization: Callable[[], str | None] = field(repr=False, default=lambda: None)
     proxy: str | None = field(repr=False, default=None)
     proxy_headers: Mapping[str, str] | None = field(repr=False, default=None)
@@ -73,7 +77,7 @@ def load(kubeconfig: Path | None, context: str | None) -> Endpoint:
                     persist_config=False,
                     temp_file_path=keys,
                 )
-            tls = _tls(settings)
+            tls, bare = _tls(settings), _tls(settings, ours=False)
         except ConfigException as error:
             # It can quote the user's entry, and the token in it, after what it says.
             what = str(error).partition("{")[0].rstrip(" /.")
@@ -92,6 +96,7 @@ def load(kubeconfig: Path | None, context: str | None) -> Endpoint:
         url=settings.host.rstrip("/"),
         tls=tls,
         tls_server_name=settings.tls_server_name,
+        bare_tls=bare,
         authorization=lambda: _authorization(settings),
         proxy=settings.proxy,
         proxy_headers=settings.proxy_headers,
@@ -112,7 +117,7 @@ def _authorization(settings: Any) -> str | None:
     return (settings.auth_settings().get("BearerToken") or {}).get("value")
 
 
-def _tls(settings: Any) -> ssl.SSLContext | None:
+def _tls(settings: Any, *, ours: bool = True) -> ssl.SSLContext | None:
     if not settings.host.startswith("https"):
         return None
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -124,6 +129,6 @@ def _tls(settings: Any) -> ssl.SSLContext | None:
         tls.load_verify_locations(cafile=settings.ssl_ca_cert)
     else:
         tls.load_default_certs()
-    if settings.cert_file:
+    if ours and settings.cert_file:
         tls.load_cert_chain(settings.cert_file, settings.key_file)
     return tls

@@ -122,6 +122,15 @@ class LazyKube:
         with self._connected() as kube:
             return kube.open_port(namespace, pod, port)
 
+    def ask_node(self, node: str, where: str) -> Object:
+        with self._connected() as kube:
+            return kube.ask_node(node, where)
+
+    @contextmanager
+    def acting_as(self, namespace: str, account: str) -> Iterator[Kube]:
+        with self._connected() as kube, kube.acting_as(namespace, account) as other:
+            yield other
+
     def server_version(self) -> Mapping[str, str]:
         with self._connected() as kube:
             return kube.server_version()

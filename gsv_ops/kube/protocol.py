@@ -163,6 +163,20 @@ class Kube(Protocol):
         """A port of the pod on loopback for as long as the context lasts; any number of connections at once."""
         ...
 
+    def ask_node(self, node: str, where: str) -> Object:
+        """What the node's kubelet answers at `stats/summary` or `configz`, through the API server.
+
+        That takes the right to get nodes/proxy, which is nearly root on the node: see `acting_as`. Raises Forbidden, Unavailable.
+        """
+        ...
+
+    def acting_as(self, namespace: str, account: str) -> AbstractContextManager[Kube]:
+        """A Kube that speaks as that ServiceAccount until the context ends (`kube/acting.py` says when, and with which rights).
+
+        Raises NotFound where there is no such ServiceAccount, Forbidden where we may not ask a token for it.
+        """
+        ...
+
     def server_version(self) -> Mapping[str, str]:
         """The API server's /version. Raises Unavailable if it cannot be reached."""
         ...

@@ -111,6 +111,10 @@ class Transport:
         else:
             self._pool = urllib3.PoolManager(**pool)
 
+    def close(self) -> None:
+        """End every connection that is idle."""
+        self._pool.clear()
+
     def json(self, call: Call, deadline: float | None = None) -> dict[str, Any]:
         """The answer's JSON object. Raises KubeError."""
         try:

@@ -15,7 +15,7 @@ from gsv_ops.kube.responses import Request
 from gsv_ops_tests.fake_kube import kinds, patches, refusals, selectors, waiting
 from gsv_ops_tests.fake_kube.fields import Manager
 from gsv_ops_tests.fake_kube.refusals import Refusal
-from gsv_ops_tests.fake_kube.scripts import Denial, Exec, Logs, NotScripted, OpenPort, Scripts
+from gsv_ops_tests.fake_kube.scripts import Denial, Exec, Logs, Node, NotScripted, OpenPort, Scripts
 from gsv_ops_tests.fake_kube.server import Key, Server, copied
 
 HOST = "fake"
@@ -46,6 +46,7 @@ class FakeKube:
         self._manager = FIELD_MANAGER
         self._denials: list[Denial] = []
         self._scripts = Scripts()
+        self._accounts: dict[tuple[str, str], FakeKube] = {}
 
     # What only a test does.
 
@@ -54,6 +55,10 @@ class FakeKube:
         other = FakeKube(user=user or self._user)
         other._server, other._manager = self._server, manager
         return other
+
+    def account(self, namespace: str, name: str) -> FakeKube:
+        """What `acting_as` gives for that ServiceAccount, to forbid it something or to script what it sees."""
+        return self._accounts.setdefault((namespace, name), self.beside(user=f"system:serviceaccount:{namespace}:{name}"))
 
     def put(self, body: Object) -> Object:
         """The object as stored, just as given: with its status, its creationTimestamp, its uid, for which it gets new ones if it has none.
@@ -77,10 +82,12 @@ class FakeKube:
         and watches; an exec gets and creates the subresource exec, a port's portforward, and logs get log. None: any."""
         self._denials.append(Denial(verb, resource, subresource, namespace))
 
-    def script(self, *, exec: Exec | None = None, logs: Logs | None = None, open_port: OpenPort | None = None) -> None:
+    def script(
+        self, *, exec: Exec | None = None, logs: Logs | None = None, open_port: OpenPort | None = None, node: Node | None = None
+    ) -> None:
         """What those verbs do, each as given last; without it they raise NotScripted."""
         said = self._scripts
-        self._scripts = Scripts(exec or said.exec, logs or said.logs, open_port or said.open_port)
+        self._scripts = Scripts(exec or said.exec, logs or said.logs, open_port or said.open_port, node or said.node)
 
     # The verbs.
 
@@ -235,6 +242,22 @@ class FakeKube:
         if self._scripts.open_port is None:
             raise NotScripted(f"{about.verb} {about.subject}: port {port} was not expected; give FakeKube.script(open_port=...)")
         return self._scripts.open_port(namespace, pod, port)
+
+    def ask_node(self, node: str, where: str) -> Object:
+        about = self._about("ask the kubelet of", resources.NODE, None, node)
+        with self._answering(about):
+            self._check("get", resources.NODE, None, node, "proxy")
+            self._server.find(Key(resources.NODE, None, node))
+        if self._scripts.node is None:
+            raise NotScripted(f"{about.verb} {about.subject}: {where} was not expected; give FakeKube.script(node=...)")
+        return self._scripts.node(node, where)
+
+    @contextmanager
+    def acting_as(self, namespace: str, account: str) -> Iterator[FakeKube]:
+        with self._answering(self._about("ask a token for", resources.SERVICE_ACCOUNT, namespace, account)):
+            self._check("create", resources.SERVICE_ACCOUNT, namespace, account, "token")
+            self._server.find(Key(resources.SERVICE_ACCOUNT, namespace, account))
+        yield self.account(namespace, account)
 
     def server_version(self) -> Mapping[str, str]:
         return dict(VERSION)

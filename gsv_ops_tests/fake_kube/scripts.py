@@ -6,12 +6,14 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from gsv_ops.kube.protocol import Address, ExecResult, Resource
+from gsv_ops.kube.protocol import Address, ExecResult, Object, Resource
 
 Exec = Callable[[str, str, str, Sequence[str], str], ExecResult]
 """(namespace, pod, container, command, stdin) -> what it gave."""
 Logs = Callable[[str, str, str, bool], str]
 """(namespace, pod, container, previous) -> the whole log."""
+Node = Callable[[str, str], Object]
+"""(node, where) -> what its kubelet answers there."""
 OpenPort = Callable[[str, str, int], AbstractContextManager[Address]]
 """(namespace, pod, port) -> the opened port."""
 
@@ -27,6 +29,7 @@ class Scripts:
     exec: Exec | None = None
     logs: Logs | None = None
     open_port: OpenPort | None = None
+    node: Node | None = None
 
 
 @dataclass(frozen=True)
