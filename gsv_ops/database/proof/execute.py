@@ -10,12 +10,12 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from gsv_ops.database import fingerprint, fingerprinting, source
+from gsv_ops.database import fingerprint, fingerprinting, manifest, recovery, source
 from gsv_ops.database.backup.execute import endpoint_of, source_of
 from gsv_ops.database.backup.plan import database_of
 from gsv_ops.database.compare import Comparison, compare
 from gsv_ops.database.consistent_point import Inconclusive
-from gsv_ops.database.proof import recovery, scratch
+from gsv_ops.database.proof import scratch
 from gsv_ops.database.record import Fingerprint
 from gsv_ops.database.session import DatabaseError
 from gsv_ops.kube import errors, objects
@@ -44,7 +44,7 @@ def execute(desk: Desk, plan: Plan, journal: Journal) -> Mapping[str, Any]:
     lifetime = timedelta(seconds=database.proof.lifetime_seconds)
     policy, cluster = plan.actions
     apply.create(desk, policy, journal, lifetime)
-    aimed = scratch.aimed(cluster.body or {}, scratch.target_of(plan.facts["backup id"], lsn, was.timeline))
+    aimed = scratch.aimed(cluster.body or {}, manifest.exactly_before(plan.facts["backup id"], lsn, was.timeline))
     made = apply.create(desk, replace(cluster, body=aimed), journal, lifetime)
     name = objects.name(made)
     desk.log(f"Cluster {database.namespace}/{name}: restoring Backup {plan.facts['backup']} to just before {lsn}")

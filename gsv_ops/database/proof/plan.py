@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
-from gsv_ops.database import source
+from gsv_ops.database import manifest, room, source
 from gsv_ops.database.backup.execute import COMPLETED, NEEDED
 from gsv_ops.database.backup.plan import database_of, known_database
 from gsv_ops.database.barman_store import configuration_of
@@ -20,7 +20,6 @@ from gsv_ops.kube import objects, resources
 from gsv_ops.kube.errors import NotFound
 from gsv_ops.kube.objects import at, parse_time
 from gsv_ops.kube.protocol import Object
-from gsv_ops.kube.quantity import bytes_of
 from gsv_ops.operations.operation import Desk, Params, PlanFrame
 from gsv_ops.operations.plan import RUN_NAME, Action, Kept, Plan, Refused, Target
 from gsv_ops.platform.spec import Database, PlatformSpec
@@ -103,15 +102,15 @@ def plan(spec: PlatformSpec, snapshot: ProofSnapshot, params: ProveBackup, frame
         why = (record or {}).get("problem") or "it was not taken by backup_database of this desk"
         hint = "set fingerprint_now to take one of the source as it is now"
         refused.append(Refused(_target(chosen), f"inconclusive: there is no fingerprint to compare a restore with ({why}); {hint}"))
-    sizes = _volume_sizes(cluster, snapshot.claims)
+    sizes = manifest.real_sizes(cluster, snapshot.claims)
     refused += [Refused(here, reason) for reason in why_no_room(cluster, taken, sizes, snapshot.quotas, database)]
     if refused:
         return frame.plan(refused=tuple(refused), kept=kept, facts=_facts(cluster), seen=len(snapshot.backups))
     name = f"{database.cluster}-proof-{RUN_NAME}"
     backup_id = chosen["status"]["backupId"]
     # without a fingerprint the position is only known when the proof runs: it is taken then, and put into this manifest
-    target = scratch.target_of(backup_id, taken["lsn"], int(taken["timeline"])) if taken else {"backupID": backup_id}
-    body = scratch.cluster(name, cluster, archive, target, sizes)
+    target = manifest.exactly_before(backup_id, taken["lsn"], int(taken["timeline"])) if taken else {"backupID": backup_id}
+    body = manifest.drill(name, cluster, archive, target, sizes)
     store_url = configuration_of(cluster, snapshot.object_store).get("endpointURL")
     policy = scratch.network_policy(name, database.operator_namespace, snapshot.api_servers, store_url)
     return frame.plan(
@@ -163,25 +162,12 @@ def why_no_room(
     cluster: Object, taken: Mapping[str, Any] | None, sizes: Mapping[str, str], quotas: tuple[Object, ...], database: Database
 ) -> list[str]:
     """Every reason why the scratch volumes would not fit: the database with its margin, and the namespace's quota."""
-    reasons = []
+    wanted = room.volumes(cluster, sizes)
+    if not wanted:
+        return [room.UNKNOWN_SIZE]
+    needed = sum(int(table["bytes"]) for table in taken["tables"].values()) if taken else 0
     margin = database.proof.storage_margin_percent
-    needed = sum(int(table["bytes"]) for table in taken["tables"].values()) * (100 + margin) // 100 if taken else 0
-    parts = [part for part in ("storage", "walStorage") if at(cluster, "spec", part)]
-    known = [sizes.get(part) or at(cluster, "spec", part, "size") for part in parts]
-    known += [at(space, "storage", "size") for space in at(cluster, "spec", "tablespaces", default=[])]
-    if not parts or None in known:
-        return ["the size of the source's volumes is not known: expected spec.storage.size, or its PersistentVolumeClaims"]
-    volumes = [bytes_of(size) for size in known]
-    if needed > volumes[0]:
-        reasons.append(
-            f"the database has {needed} bytes with a margin of {margin} %, the scratch volume only {volumes[0]}; grow the source's storage"
-        )
-    for quota in quotas:
-        for key, wanted in (("requests.storage", sum(volumes)), ("persistentvolumeclaims", len(volumes))):
-            hard, used = at(quota, "status", "hard", key), at(quota, "status", "used", key)
-            if hard is not None and used is not None and bytes_of(hard) - bytes_of(used) < wanted:
-                reasons.append(f"ResourceQuota {objects.name(quota)} leaves no room: {key} {used} of {hard} used, {wanted} more needed")
-    return reasons
+    return room.why_none(wanted, needed, margin, quotas, "the scratch volume", "grow the source's storage")
 
 
 def _api_servers(desk: Desk) -> tuple[tuple[str, int], ...]:
@@ -195,18 +181,6 @@ def _api_servers(desk: Desk) -> tuple[tuple[str, int], ...]:
             for port in piece.get("ports") or []
         )
     )
-
-
-def _volume_sizes(cluster: Object, claims: tuple[Object, ...]) -> dict[str, str]:
-    roles = {"PG_DATA": "storage", "PG_WAL": "walStorage"}
-    sizes: dict[str, str] = {}
-    for claim in claims:
-        part = roles.get(objects.labels(claim).get("cnpg.io/pvcRole", ""))
-        asked = at(claim, "spec", "resources", "requests", "storage")
-        known = (sizes.get(part) or at(cluster, "spec", part, "size")) if part else None
-        if part and asked and (not known or bytes_of(asked) > bytes_of(known)):
-            sizes[part] = asked
-    return sizes
 
 
 def _facts(cluster: Object) -> dict[str, Any]:

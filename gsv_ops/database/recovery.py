@@ -1,4 +1,4 @@
-"""Watches a scratch cluster recover, and finds out early when it never will.
+"""Watches a restored cluster recover, and finds out early when it never will.
 
 CloudNativePG shows a failed recovery in the Cluster only after its Job's last retry, eleven minutes later. The Job's failed pods say it at
 once, and their logs say why; they are read while they exist, since the operator deletes a Job that has completed.
@@ -26,7 +26,7 @@ UNRECOVERABLE = "Cluster is unrecoverable and needs manual intervention"
 # What is said at the borders between the phases; the first two by the restoring tool, the others by PostgreSQL.
 FETCH_BEGINS = "Starting barman-cloud-restore"
 FETCH_ENDS = "Restore completed"
-REPLAY_ENDS = ("recovery stopping before", "recovery stopping after")
+REPLAY_ENDS = ("recovery stopping before", "recovery stopping after", "redo done at")
 BORDERS = (FETCH_BEGINS, FETCH_ENDS, *REPLAY_ENDS)
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 # Why the kubelet or the node controller ends a pod that did nothing wrong (Kubernetes 1.36).
@@ -73,7 +73,7 @@ class Logs:
 
 @dataclass(frozen=True)
 class Recovered:
-    """A scratch cluster that accepts connections, and how long each part of getting there took, in seconds, as far as it is known."""
+    """A restored cluster that accepts connections, and how long each part of getting there took, in seconds, as far as it is known."""
 
     cluster: Object
     seconds: Mapping[str, float]

@@ -8,8 +8,8 @@ from typing import Any, cast
 import pytest
 from upath import UPath
 
-from gsv_ops.database.proof import recovery
-from gsv_ops.database.proof.recovery import Logs, RecoveryFailed, RecoveryOverdue
+from gsv_ops.database import recovery
+from gsv_ops.database.recovery import Logs, RecoveryFailed, RecoveryOverdue
 from gsv_ops.kube.protocol import Kube, Object, Resource
 from gsv_ops.operations.operation import Desk
 from gsv_ops.operations.records import Records

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from gsv_ops.database.proof import recovery
+from gsv_ops.database import recovery
 
 
 def pod(reason: str = "", terminated: str = "", deleting: bool = False) -> dict[str, Any]:
