@@ -1,17 +1,19 @@
-"""The database's assets: its backup, and the proof of it downstream."""
+"""The assets of each database: its backup, and the proof of it downstream. Each has jobs of its own, and none can be another database's."""
+
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
 
 import dagster as dg
 
 from gsv_ops.database.backup import verify as backup_verify
 from gsv_ops.database.backup.operation import BACKUP_DATABASE
+from gsv_ops.database.names import DATABASE_TAG, named
 from gsv_ops.database.proof import verify as proof_verify
 from gsv_ops.database.proof.operation import PROVE_BACKUP
-from gsv_ops.operations.jobs import operation_asset
+from gsv_ops.operations.jobs import AnyOperation, OperationAsset, operation_asset
 
 GROUP = "database"
-DATABASE = "cmp_postgres"
-BACKUP_KEY = dg.AssetKey(["database", DATABASE, "backup"])
-PROOF_KEY = dg.AssetKey(["database", DATABASE, "proof"])
 
 _BACKUP_CHECKS = {
     backup_verify.SIZE_CHECK: "The base backup in the object store is above the floor and not much smaller than the one before.",
@@ -23,21 +25,72 @@ _PROOF_CHECKS = {
     proof_verify.LEFT_CHECK: "The scratch cluster and its volumes are gone.",
 }
 
-BACKUP = operation_asset(
-    BACKUP_DATABASE,
-    BACKUP_KEY,
-    checks=[dg.AssetCheckSpec(name, asset=BACKUP_KEY, description=said) for name, said in _BACKUP_CHECKS.items()],
-    group=GROUP,
-    kinds={"postgresql", "kubernetes"},
-    description="The newest completed backup of cmp-postgres whose WAL is in the object store.",
-)
 
-PROOF = operation_asset(
-    PROVE_BACKUP,
-    PROOF_KEY,
-    deps=[BACKUP_KEY],
-    checks=[dg.AssetCheckSpec(name, asset=PROOF_KEY, description=said) for name, said in _PROOF_CHECKS.items()],
-    group=GROUP,
-    kinds={"postgresql", "kubernetes"},
-    description="The proof of a backup: restored into a scratch cluster and compared with its source, row for row.",
-)
+@dataclass(frozen=True)
+class DatabaseAssets:
+    """What one database of platform.yaml is in Dagster."""
+
+    name: str
+    backup: OperationAsset
+    proof: OperationAsset
+
+    @property
+    def backup_key(self) -> dg.AssetKey:
+        """database/NAME/backup."""
+        return backup_key(self.name)
+
+    @property
+    def proof_key(self) -> dg.AssetKey:
+        """database/NAME/proof."""
+        return proof_key(self.name)
+
+
+def backup_key(database: str) -> dg.AssetKey:
+    """The asset that stands for that database's newest backup."""
+    return dg.AssetKey(["database", database, "backup"])
+
+
+def proof_key(database: str) -> dg.AssetKey:
+    """The asset that stands for that database's newest proof."""
+    return dg.AssetKey(["database", database, "proof"])
+
+
+@cache
+def assets_of(database: str) -> DatabaseAssets:
+    """The assets of that database, made once."""
+    backup, proof = backup_key(database), proof_key(database)
+    return DatabaseAssets(
+        database,
+        _asset(
+            # one database's backup does not wait for another's
+            replace(BACKUP_DATABASE, pool=named("database_backup", database)),
+            backup,
+            database,
+            checks=_specs(backup, _BACKUP_CHECKS),
+            description=f"The newest completed backup of {database} whose WAL is in the object store.",
+        ),
+        _asset(
+            PROVE_BACKUP,
+            proof,
+            database,
+            deps=[backup],
+            checks=_specs(proof, _PROOF_CHECKS),
+            description=f"The proof of a backup of {database}: restored into a scratch cluster and compared with its source, row for row.",
+        ),
+    )
+
+
+def _asset(operation: AnyOperation, key: dg.AssetKey, database: str, **parts: Any) -> OperationAsset:
+    return operation_asset(
+        replace(operation, tags={**operation.tags, DATABASE_TAG: database}),
+        key,
+        name=named(operation.name, database),
+        fixed={"database": database},
+        group=GROUP,
+        kinds={"postgresql", "kubernetes"},
+        **parts,
+    )
+
+
+def _specs(key: dg.AssetKey, said: dict[str, str]) -> list[dg.AssetCheckSpec]:
+    return [dg.AssetCheckSpec(name, asset=key, description=text) for name, text in said.items()]

@@ -89,7 +89,7 @@ def due(
     if any(attempt.verdict == "failed" for attempt in tried):
         return Due(None, 0, f"the proof of {name} failed: trying again would not make it a backup")
     if len(tried) >= timetable.prove_attempts:
-        return Due(None, 0, f"{name} was tried {len(tried)} times without a verdict; look at the runs, then launch prove_backup")
+        return Due(None, 0, f"{name} was tried {len(tried)} times without a verdict; look at the runs, then prove it by hand")
     last = max((attempt.begun for attempt in tried), default=None)
     if last is not None and now - last < RETRY:
         return Due(None, 0, f"the last proof of {name} was inconclusive; it is tried again {RETRY.total_seconds() / 60:.0f} min after it")

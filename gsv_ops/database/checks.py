@@ -7,7 +7,8 @@ from typing import Any
 import dagster as dg
 
 from gsv_ops.database import conditions, observe
-from gsv_ops.database.assets import BACKUP_KEY, DATABASE, PROOF_KEY
+from gsv_ops.database.assets import DatabaseAssets
+from gsv_ops.database.names import DATABASE_TAG, named
 from gsv_ops.kube.errors import KubeError
 from gsv_ops.operations.desk import DeskFactory
 from gsv_ops.operations.operation import Check, Desk
@@ -16,34 +17,60 @@ from gsv_ops.operations.steps import desk_of
 from gsv_ops.platform.environments import WrongCluster
 from gsv_ops.platform.spec import Database
 
-_SAID = {
-    conditions.BACKUP_RECENT: (BACKUP_KEY, "The newest base backup that Barman finished is young enough, by the object store."),
-    conditions.WAL_ARCHIVED: (BACKUP_KEY, "The archiver does not fail, and what it archived last is in the object store."),
-    conditions.PROOF_RECENT: (PROOF_KEY, "A restore of a backup gave back the same rows lately."),
-    conditions.NO_SCRATCH: (PROOF_KEY, "Every scratch cluster that exists belongs to a proof that is going on."),
+_OF_BACKUP = {
+    conditions.BACKUP_RECENT: "The newest base backup that Barman finished is young enough, by the object store.",
+    conditions.WAL_ARCHIVED: "The archiver does not fail, and what it archived last is in the object store.",
+}
+_OF_PROOF = {
+    conditions.PROOF_RECENT: "A restore of a backup gave back the same rows lately.",
+    conditions.NO_SCRATCH: "Every scratch cluster that exists belongs to a proof that is going on.",
 }
 
 
-@dg.multi_asset_check(
-    name="database_conditions",
-    description="Whether the backups, the WAL archive and the proofs of the database are as they should be. Reads only.",
-    specs=[dg.AssetCheckSpec(name, asset=key, description=said) for name, (key, said) in _SAID.items()],
-    can_subset=True,
-)
-def database_conditions(context: dg.AssetCheckExecutionContext, desk: dg.ResourceParam[DeskFactory]) -> Iterator[dg.AssetCheckResult]:
-    """One result for each selected check; what cannot be read, or is read of another cluster, is a failed check that says why."""
-    database = desk.binding.spec.databases[DATABASE]
-    watch, now = database.watch, datetime.now(UTC)
-    here = _right_desk(context, desk)
-    judges: dict[str, tuple[Callable[[Desk, Database], Any], Callable[[Any], Check]]] = {
-        conditions.BACKUP_RECENT: (observe.base_backups, lambda seen: conditions.newest_backup_is_recent(seen, watch, now)),
-        conditions.WAL_ARCHIVED: (observe.archive, lambda seen: conditions.wal_is_archived(seen, watch)),
-        conditions.PROOF_RECENT: (observe.newest_proof, lambda seen: conditions.newest_proof_is_recent(seen, watch, now)),
-        conditions.NO_SCRATCH: (observe.scratch_clusters, conditions.no_scratch_cluster_is_left),
-    }
-    for key in sorted(context.selected_asset_check_keys, key=str):
-        look, judge = judges[key.name]
-        yield check_result(judge(here if isinstance(here, conditions.Unseen) else look(here, database)), key.asset_key)
+def conditions_of(assets: DatabaseAssets) -> dg.AssetChecksDefinition:
+    """The good conditions of one database."""
+    name = assets.name
+    specs = [dg.AssetCheckSpec(check, asset=assets.backup_key, description=said) for check, said in _OF_BACKUP.items()]
+    specs += [dg.AssetCheckSpec(check, asset=assets.proof_key, description=said) for check, said in _OF_PROOF.items()]
+
+    @dg.multi_asset_check(
+        name=named("database_conditions", name),
+        description=f"Whether the backups, the WAL archive and the proofs of {name} are as they should be. Reads only.",
+        specs=specs,
+        can_subset=True,
+    )
+    def database_conditions(context: dg.AssetCheckExecutionContext, desk: dg.ResourceParam[DeskFactory]) -> Iterator[dg.AssetCheckResult]:
+        """One result for each selected check; what cannot be read, or is read of another cluster, is a failed check that says why."""
+        database = desk.binding.spec.databases[name]
+        watch, now = database.watch, datetime.now(UTC)
+        here = _right_desk(context, desk)
+        judges: dict[str, tuple[Callable[[Desk, Database], Any], Callable[[Any], Check]]] = {
+            conditions.BACKUP_RECENT: (observe.base_backups, lambda seen: conditions.newest_backup_is_recent(seen, watch, now)),
+            conditions.WAL_ARCHIVED: (observe.archive, lambda seen: conditions.wal_is_archived(seen, watch)),
+            conditions.PROOF_RECENT: (observe.newest_proof, lambda seen: conditions.newest_proof_is_recent(seen, watch, now)),
+            conditions.NO_SCRATCH: (observe.scratch_clusters, conditions.no_scratch_cluster_is_left),
+        }
+        for key in sorted(context.selected_asset_check_keys, key=str):
+            look, judge = judges[key.name]
+            yield check_result(judge(here if isinstance(here, conditions.Unseen) else look(here, database)), key.asset_key)
+
+    return database_conditions
+
+
+def check_job(database: str, judged: dg.AssetChecksDefinition) -> Any:
+    """The job that judges the good conditions of one database."""
+    return dg.define_asset_job(
+        named("check_database", database),
+        selection=dg.AssetSelection.checks(judged),
+        tags={DATABASE_TAG: database},
+        description=f"""
+Judges the good conditions of {database}: newest backup, newest proof, WAL archive, scratch clusters.
+
+**When to run:** every quarter of an hour by schedule; by hand after something was mended.
+**What it changes:** nothing; it reads the object store, the primary's archiver and the cluster.
+**How to undo:** nothing to undo.
+""",
+    )
 
 
 def _right_desk(context: dg.AssetCheckExecutionContext, factory: DeskFactory) -> Desk | conditions.Unseen:
@@ -53,16 +80,3 @@ def _right_desk(context: dg.AssetCheckExecutionContext, factory: DeskFactory) ->
         return desk_of(context.op_execution_context, factory)
     except (KubeError, WrongCluster) as problem:
         return conditions.Unseen(str(problem))
-
-
-CHECK = dg.define_asset_job(
-    "check_database",
-    selection=dg.AssetSelection.checks(database_conditions),
-    description="""
-Judges the database's good conditions: newest backup, newest proof, WAL archive, scratch clusters.
-
-**When to run:** every quarter of an hour by schedule; by hand after something was mended.
-**What it changes:** nothing; it reads the object store, the primary's archiver and the cluster.
-**How to undo:** nothing to undo.
-""",
-)

@@ -65,7 +65,7 @@ def newest_proof_is_recent(newest: Proof | Unseen | None, watch: Watch, now: dat
     if isinstance(newest, Unseen):
         return _unseen(PROOF_RECENT, newest)
     if newest is None:
-        return Check(PROOF_RECENT, False, "no backup was ever proven; launch prove_backup")
+        return Check(PROOF_RECENT, False, "no backup of it was ever proven; materialise this asset")
     facts: dict[str, Fact] = {"backup": newest.backup, "rows": newest.rows, "tables": newest.tables}
     return _by_age(PROOF_RECENT, newest.proven_at, now, watch.proof_warn_seconds, watch.proof_error_seconds, "proof", facts)
 

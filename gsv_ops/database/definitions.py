@@ -1,20 +1,30 @@
-"""What the database room brings to Dagster."""
+"""What the database room brings to Dagster: the same for each database of platform.yaml."""
 
 import dagster as dg
 
-from gsv_ops.database.assets import BACKUP, PROOF
-from gsv_ops.database.checks import CHECK, database_conditions
+from gsv_ops.database.assets import assets_of
+from gsv_ops.database.checks import check_job, conditions_of
 from gsv_ops.database.jobs import SWEEP
 from gsv_ops.database.schedules import schedules
 from gsv_ops.database.sensors import sensors
+from gsv_ops.platform import environments
 
 
 def definitions() -> dg.Definitions:
     """The room's assets, jobs and schedules; resources come from gsv_ops/definitions.py."""
+    databases = sorted(environments.binding().spec.databases)
+    return dg.Definitions.merge(dg.Definitions(jobs=[SWEEP]), *(of(name) for name in databases))
+
+
+def of(database: str) -> dg.Definitions:
+    """What one database brings."""
+    assets = assets_of(database)
+    judged = conditions_of(assets)
+    check = check_job(database, judged)
     return dg.Definitions(
-        assets=[BACKUP.asset, PROOF.asset],
-        asset_checks=[database_conditions],
-        jobs=[BACKUP.job, BACKUP.plan_job, PROOF.job, PROOF.plan_job, SWEEP, CHECK],
-        schedules=schedules(),
-        sensors=sensors(),
+        assets=[assets.backup.asset, assets.proof.asset],
+        asset_checks=[judged],
+        jobs=[assets.backup.job, assets.backup.plan_job, assets.proof.job, assets.proof.plan_job, check],
+        schedules=schedules(assets, check),
+        sensors=sensors(assets),
     )

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gsv_ops.database import archived, fingerprint
+from gsv_ops.database import archived, fingerprint, names
 from gsv_ops.database.archived import Stretch
 from gsv_ops.database.barman_store import BarmanStore
 from gsv_ops.database.consistent_point import Inconclusive
@@ -41,7 +41,7 @@ class Source:
 
 def record_name(database: Database, backup: Object) -> str:
     """The name of the record that holds a Backup's fingerprint, or why there is none."""
-    return f"{FOLDER}/{database.namespace}-{database.cluster}/{objects.uid(backup)}"
+    return f"{FOLDER}/{names.folder(database)}/{objects.uid(backup)}"
 
 
 def kept(record: Mapping[str, Any] | None) -> Mapping[str, Any] | None:

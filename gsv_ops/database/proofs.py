@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from gsv_ops.database import names
 from gsv_ops.operations.records import Records
 from gsv_ops.platform.spec import Database
 
@@ -58,4 +59,4 @@ def _newest(database: Database, cluster_identity: str) -> str:
 
 
 def _folder(database: Database) -> str:
-    return f"{FOLDER}/{database.namespace}-{database.cluster}"
+    return f"{FOLDER}/{names.folder(database)}"

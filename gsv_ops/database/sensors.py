@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from gsv_ops.database import backlog, proofs
-from gsv_ops.database.assets import BACKUP_KEY, DATABASE, PROOF, PROOF_KEY
+from gsv_ops.database.assets import DatabaseAssets
 from gsv_ops.database.backlog import Attempt
+from gsv_ops.database.names import DATABASE_TAG, named
 from gsv_ops.database.proof.operation import PROVE_BACKUP
 from gsv_ops.kube import objects
 from gsv_ops.kube.objects import at, parse_time
@@ -29,42 +30,45 @@ MOST_ATTEMPTS_READ = 25
 MOST_BACKUPS_READ = 20
 
 
-def sensors() -> list[dg.SensorDefinition]:
-    """The sensors, running from the start only in an environment with `automation: true`."""
-    bound = environments.binding()
+def sensors(assets: DatabaseAssets) -> list[dg.SensorDefinition]:
+    """The sensors of one database, running from the start only in an environment with `automation: true`."""
+    bound, name = environments.binding(), assets.name
     running = dg.DefaultSensorStatus.RUNNING if bound.automation else dg.DefaultSensorStatus.STOPPED
 
     @dg.sensor(
-        name="observe_backups_of_others",
+        name=named("observe_backups_of_others", name),
         minimum_interval_seconds=INTERVAL_SECONDS,
         default_status=running,
-        description="Shows on the backup's page what a ScheduledBackup, or somebody by hand, has backed up. It changes nothing.",
+        description=f"Shows on the page of {name}'s backup what a ScheduledBackup, or somebody by hand, has backed up. It changes nothing.",
     )
     def observe(context: dg.SensorEvaluationContext, desk: dg.ResourceParam[DeskFactory]) -> dg.SensorResult:
         try:
-            found = backlog.by_others(_completed(desk, desk.binding.spec.databases[DATABASE]))
+            found = backlog.by_others(_completed(desk, desk.binding.spec.databases[name]))
         except WrongCluster as problem:
             return dg.SensorResult(skip_reason=dg.SkipReason(f"nothing is shown of another cluster: {problem}"))
         told, cursor = backlog.not_seen(found, context.cursor)
-        events = [dg.AssetObservation(BACKUP_KEY, description=f"taken by {backlog.made_by(b)}", metadata=metadata(_facts(b))) for b in told]
+        events = [
+            dg.AssetObservation(assets.backup_key, description=f"taken by {backlog.made_by(b)}", metadata=metadata(_facts(b))) for b in told
+        ]
         skip = None if events else dg.SkipReason("no backup of others since the last look")
         return dg.SensorResult(asset_events=events, cursor=cursor, skip_reason=skip)
 
     @dg.sensor(
-        name="prove_unproven_backup",
-        job=PROOF.job,
+        name=named("prove_unproven_backup", name),
+        job=assets.proof.job,
         minimum_interval_seconds=INTERVAL_SECONDS,
         default_status=running,
-        description="Starts a proof of the newest backup when nobody proved it in time; an inconclusive one is tried again a few times.",
+        description=f"Starts a proof of the newest backup of {name} when nobody proved it in time; "
+        "an inconclusive one is tried again a few times.",
     )
     def prove(context: dg.SensorEvaluationContext, desk: dg.ResourceParam[DeskFactory]) -> dg.RunRequest | dg.SkipReason:
         if reason := gate.why_not(desk, PROVE_BACKUP.name, datetime.now(UTC)):
             return dg.SkipReason(reason)
-        database = desk.binding.spec.databases[DATABASE]
+        database = desk.binding.spec.databases[name]
         backups = _completed(desk, database)[-MOST_BACKUPS_READ:]
         uids = [objects.uid(backup) for backup in backups]
         proven = {uid for uid in uids if proofs.of(desk.records, database, uid)}
-        tried = {uid: _attempts(context.instance, uid) for uid in uids}
+        tried = {uid: _attempts(context.instance, name, uid) for uid in uids}
         due = backlog.due(backups, proven, tried, database.timetable, datetime.now(UTC))
         if due.backup is None:
             return dg.SkipReason(due.reason)
@@ -73,8 +77,8 @@ def sensors() -> list[dg.SensorDefinition]:
         return dg.RunRequest(
             # a backup and an attempt, so that an inconclusive proof is tried again and nothing else is
             run_key=f"{uid}-{due.attempt}-{_last(tried.get(uid, []))}",
-            run_config={"ops": {PROOF_KEY.to_python_identifier(): {"config": config}}},
-            tags={BACKUP_TAG: uid},
+            run_config={"ops": {assets.proof_key.to_python_identifier(): {"config": config}}},
+            tags={BACKUP_TAG: uid, DATABASE_TAG: name},
         )
 
     return [observe, prove]
@@ -94,8 +98,8 @@ def _completed(desk: DeskFactory, database: Database) -> list[Object]:
     return backlog.completed([b for b in backups if at(b, "spec", "cluster", "name") == database.cluster])
 
 
-def _attempts(instance: dg.DagsterInstance, backup_uid: str) -> list[Attempt]:
-    records = instance.get_run_records(dg.RunsFilter(tags={BACKUP_TAG: backup_uid}), limit=MOST_ATTEMPTS_READ)
+def _attempts(instance: dg.DagsterInstance, database: str, backup_uid: str) -> list[Attempt]:
+    records = instance.get_run_records(dg.RunsFilter(tags={BACKUP_TAG: backup_uid, DATABASE_TAG: database}), limit=MOST_ATTEMPTS_READ)
     return [
         Attempt(
             record.dagster_run.is_finished,

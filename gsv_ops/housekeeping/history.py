@@ -17,7 +17,7 @@ MOST_RUNS = 100
 MOST_SUBJECTS = 30
 TICKS = 2
 BY_ITSELF = ("dagster/schedule_name", "dagster/sensor_name")
-OPERATION, MODE = "gsv/operation", "gsv/mode"
+OPERATION, MODE, DATABASE = "gsv/operation", "gsv/mode", "gsv/database"
 RETRY = "dagster/retry_number"
 REFUSED = "gsv/refused"
 
@@ -126,19 +126,16 @@ def _ticks(instance: dg.DagsterInstance, state: InstigatorState | None) -> Itera
 
 
 def _subject(run: dg.DagsterRun) -> str:
-    """The operation, or the job that is none; a run that only planned is told apart."""
-    return (run.tags.get(OPERATION) or run.job_name) + (" (plan)" if run.tags.get(MODE) == "plan" else "")
+    """The operation (of which database), or the job that is none; a run that only planned is told apart."""
+    of = f" of {run.tags[DATABASE]}" if OPERATION in run.tags and DATABASE in run.tags else ""
+    return (run.tags.get(OPERATION) or run.job_name) + of + (" (plan)" if run.tags.get(MODE) == "plan" else "")
 
 
 def _last_success(instance: dg.DagsterInstance, run: dg.DagsterRun) -> datetime | None:
     """When the run's subject last succeeded."""
     success = [dg.DagsterRunStatus.SUCCESS]
-    operation = run.tags.get(OPERATION)
-    wanted = (
-        dg.RunsFilter(statuses=success, tags={OPERATION: operation})
-        if operation
-        else dg.RunsFilter(job_name=run.job_name, statuses=success)
-    )
+    same = {tag: run.tags[tag] for tag in (OPERATION, DATABASE) if tag in run.tags}
+    wanted = dg.RunsFilter(statuses=success, tags=same) if OPERATION in same else dg.RunsFilter(job_name=run.job_name, statuses=success)
     records = instance.get_run_records(wanted, limit=MOST_SUBJECTS)
     return max((_ended(record) for record in records if _subject(record.dagster_run) == _subject(run)), default=None)
 

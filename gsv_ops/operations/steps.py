@@ -76,7 +76,13 @@ def plan_step(
             stored_plans.store(desk, plan, context.run_id)
     context.instance.add_run_tags(
         context.run_id,
-        {"gsv/operation": operation.name, "gsv/mode": config["mode"], "gsv/plan_id": plan.id, "gsv/environment": plan.environment},
+        {
+            **operation.tags,
+            "gsv/operation": operation.name,
+            "gsv/mode": config["mode"],
+            "gsv/plan_id": plan.id,
+            "gsv/environment": plan.environment,
+        },
     )
     shown = report.plan_metadata(plan, "" if applying else link(plan))
     if not applying and (frozen := _frozen(operation, desk)):

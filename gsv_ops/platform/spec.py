@@ -50,6 +50,10 @@ Seconds = Annotated[int, Field(ge=1)]
 Percent = Annotated[int, Field(ge=0, le=100)]
 
 
+DatabaseName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+"""It becomes part of names of assets and jobs."""
+
+
 class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -190,7 +194,7 @@ class PlatformSpec(_Model):
     """The whole platform as one environment sees it."""
 
     components: tuple[Component, ...]
-    databases: Mapping[str, Database]
+    databases: Mapping[DatabaseName, Database]
     cleanup: CleanupLimits = CleanupLimits()
     desk: DeskLimits
 

@@ -89,9 +89,10 @@ class ADesk:
         line: str = until(found, seconds, f"run {run.run_id} to say {part!r}")
         return line
 
-    def backup(self, **config: str) -> Run:
-        """A backup_database that has ended."""
-        return self.run("backup_database", asset_config(BACKUP_NODE, config), BACKUP_SECONDS)
+    def backup(self, database: str = "cmp_postgres", **config: str) -> Run:
+        """A backup of that database that has ended, by the job of its own."""
+        job = "backup_database" if database == "cmp_postgres" else f"backup_database_{database}"
+        return self.run(job, asset_config(f"database__{database}__backup", config), BACKUP_SECONDS)
 
     def proof(self, **config: str) -> Run:
         """A prove_backup that is on its way."""

@@ -6,8 +6,9 @@ import pytest
 from gsv_sandbox.runs import NotLaunched, Run
 from gsv_sandbox.state import Paths
 
-from gsv_ops_tests.cluster.a_desk import BACKUP_ASSET, ADesk, short
-from gsv_ops_tests.cluster.outside import CLUSTER, NAMESPACE, Outside
+from gsv_ops_tests.cluster.a_desk import BACKUP_ASSET, BACKUP_NODE, ADesk, asset_config, short
+from gsv_ops_tests.cluster.fixtures import HURRIED
+from gsv_ops_tests.cluster.outside import NAMESPACE, Outside
 
 pytestmark = pytest.mark.cluster
 
@@ -80,7 +81,7 @@ def test_its_rows_are_those_of_the_source(outside: Outside, first_backup: Run, s
     assert counted > 300_000
 
 
-def test_a_database_that_platform_yaml_does_not_name_is_refused_before_there_is_a_run(a_desk: ADesk) -> None:
-    """The launchpad shows which it names."""
-    with pytest.raises(NotLaunched, match="cmp_postgres"):
-        a_desk.backup(database=CLUSTER)
+def test_no_run_can_make_one_databases_asset_from_another(a_desk: ADesk) -> None:
+    """Each database has a job of its own, and which one it is can nowhere be chosen."""
+    with pytest.raises(NotLaunched, match='Received unexpected config entry "database"'):
+        a_desk.run("backup_database", asset_config(BACKUP_NODE, {"database": HURRIED}))

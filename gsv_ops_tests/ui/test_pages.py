@@ -69,10 +69,10 @@ def test_a_plan_launched_by_a_click_shows_what_would_be_done_and_its_link_is_fil
 
 def test_bad_input_is_refused_by_the_launchpad_with_what_was_expected(page: Page) -> None:
     """No run is made; the dialog says what was wrong and what would be right."""
-    page.goto(f"{JOBS}/plan_backup_database/playground/setup?config=database%3A%20nothing_like_it%0A")
+    page.goto(f"{JOBS}/freeze_desk/playground/setup?config=reason%3A%20upgrade%0A")
     page.wait_for_url(re.compile("playground$"))
     page.get_by_role("button", name="Launch Run").click()
-    expect(page.get_by_text("no database 'nothing_like_it' in platform.yaml").first).to_be_visible()
+    expect(page.get_by_text("who is empty; say it").first).to_be_visible()
 
 
 def test_a_failed_run_ends_with_the_four_lines(page: Page, a_desk: ADesk) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
-from gsv_ops.database import manifest, room, source
+from gsv_ops.database import manifest, names, room, source
 from gsv_ops.database.backup.execute import COMPLETED, NEEDED
 from gsv_ops.database.backup.plan import database_of, known_database
 from gsv_ops.database.barman_store import configuration_of
@@ -94,7 +94,7 @@ def plan(spec: PlatformSpec, snapshot: ProofSnapshot, params: ProveBackup, frame
     chosen, kept = choose(snapshot.backups, params.backup)
     if chosen is None:
         asked = f"Backup {params.backup} is not completed" if params.backup else "there is no completed Backup"
-        refused.append(Refused(here, f"{asked}; run backup_database first"))
+        refused.append(Refused(here, f"{asked}; run {names.named('backup_database', params.database)} first"))
         return frame.plan(refused=tuple(refused), kept=kept, facts=_facts(cluster), seen=len(snapshot.backups))
     record = snapshot.records.get(objects.uid(chosen))
     taken = kept_fingerprint(record)

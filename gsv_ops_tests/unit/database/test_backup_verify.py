@@ -24,7 +24,7 @@ MIB = 2**20
 MINE = BaseBackup("id-b", 40 * MIB, "DONE")
 SEGMENTS = [f"00000001000000000000000{n}" for n in range(3, 7)]
 TAKEN = {
-    "record": "fingerprints/cmp-cmp-postgres/u-b",
+    "record": "fingerprints/cmp-cmp-postgres-agent_registry/u-b",
     "problem": "",
     "lsn": "0/5001000",
     "timeline": 1,

@@ -7,9 +7,8 @@ import dagster as dg
 import pytest
 from upath import UPath
 
+from gsv_ops.database import definitions as room
 from gsv_ops.database import observe
-from gsv_ops.database.assets import BACKUP, PROOF
-from gsv_ops.database.checks import CHECK, database_conditions
 from gsv_ops.database.conditions import Unseen
 from gsv_ops.kube.errors import Unavailable
 from gsv_ops.kube.protocol import Object, Resource
@@ -44,12 +43,7 @@ def test_every_check_is_red_when_its_cluster_cannot_be_asked(
     monkeypatch.setenv("GSV_CLUSTER_IDENTITY", "the-one")
     kube: Any = KubeSystem(identity)
     desk = DeskFactory(kube, UPath(tmp_path))
-    definitions = dg.Definitions(
-        assets=[BACKUP.asset, PROOF.asset],
-        asset_checks=[database_conditions],
-        jobs=[CHECK],
-        resources={"desk": desk, "plan_store": PlanStore(desk)},
-    )
+    definitions = dg.Definitions.merge(room.definitions(), dg.Definitions(resources={"desk": desk, "plan_store": PlanStore(desk)}))
     with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
         result = definitions.resolve_job_def("check_database").execute_in_process(instance=instance, raise_on_error=False)
         found = {check.check_name: check for check in result.get_asset_check_evaluations()}

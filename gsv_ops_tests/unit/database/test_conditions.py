@@ -78,7 +78,7 @@ def test_an_old_missing_or_unfinished_backup_is_not(bases: list[BaseBackup] | Un
         (proof(HOUR), True, "ERROR", "1.0 h old"),
         (proof(9 * 24 * HOUR), False, "WARN", "more than 192 h"),
         (proof(16 * 24 * HOUR), False, "ERROR", "more than 360 h"),
-        (None, False, "ERROR", "no backup was ever proven"),
+        (None, False, "ERROR", "no backup of it was ever proven"),
         (Unseen("the record is damaged"), False, "ERROR", "unknown: the record is damaged"),
     ],
 )

@@ -68,7 +68,7 @@ def test_the_newest_completed_backup_is_proven() -> None:
     assert (made.facts["backup"], made.facts["backup uid"], made.facts["fingerprint"]) == (
         "new",
         "u-new",
-        "fingerprints/cmp-cmp-postgres/u-new",
+        "fingerprints/cmp-cmp-postgres-agent_registry/u-new",
     )
     assert (made.facts["target LSN"], made.facts["target timeline"], made.facts["begin WAL"]) == (
         "0/5001000",

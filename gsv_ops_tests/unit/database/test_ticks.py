@@ -9,6 +9,7 @@ import dagster as dg
 import pytest
 from upath import UPath
 
+from gsv_ops.database import definitions as room
 from gsv_ops.database import schedules, sensors
 from gsv_ops.kube.errors import Unavailable
 from gsv_ops.kube.protocol import Object, Resource
@@ -44,7 +45,7 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("seconds", [0.0, 3.0])
 def test_a_backup_is_taken_when_nobody_knows_how_old_the_newest_is(tmp_path: Path, seconds: float) -> None:
-    (nightly,) = [s for s in schedules.schedules() if s.name == "backup_database_nightly"]
+    (nightly,) = [s for s in room.of("cmp_postgres").schedules or () if s.name == "backup_database_nightly"]
     with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
         context = dg.build_schedule_context(
             instance=instance,
@@ -60,7 +61,7 @@ def test_a_backup_is_taken_when_nobody_knows_how_old_the_newest_is(tmp_path: Pat
 
 @pytest.mark.parametrize("name", ["observe_backups_of_others", "prove_unproven_backup"])
 def test_a_sensor_does_not_wait_for_a_slow_cluster(tmp_path: Path, name: str) -> None:
-    (sensor,) = [s for s in sensors.sensors() if s.name == name]
+    (sensor,) = [s for s in room.of("cmp_postgres").sensors or () if s.name == name]
     with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
         context = dg.build_sensor_context(instance=instance, resources={"desk": factory(tmp_path, 3.0)})
         begun = time.monotonic()
@@ -87,7 +88,7 @@ def test_backups_of_another_cluster_are_not_shown_and_what_was_seen_is_not_forgo
     monkeypatch.setenv("GSV_ENVIRONMENT", "sandbox")
     monkeypatch.setenv("GSV_CLUSTER_IDENTITY", "the-one")
     kube: Any = Another()
-    (sensor,) = [s for s in sensors.sensors() if s.name == "observe_backups_of_others"]
+    (sensor,) = [s for s in room.of("cmp_postgres").sensors or () if s.name == "observe_backups_of_others"]
     with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
         desk = DeskFactory(kube, UPath(tmp_path))
         context = dg.build_sensor_context(instance=instance, cursor='["u-1"]', resources={"desk": desk})
