@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from gsv_ops.database import proofs, source
+from gsv_ops.database import heartbeat, proofs, source
 from gsv_ops.database.backup.execute import endpoint_of, store_of
 from gsv_ops.database.barman_store import BaseBackup
 from gsv_ops.database.conditions import Archive, ScratchCluster, Unseen
+from gsv_ops.database.heartbeat import Heartbeats
 from gsv_ops.database.proof.sweep import OURS, expiry
 from gsv_ops.database.proofs import Proof
-from gsv_ops.database.session import DatabaseError, connect
+from gsv_ops.database.session import Connection, DatabaseError, connect
 from gsv_ops.database.wal import archiver_status
 from gsv_ops.kube import objects
 from gsv_ops.kube.errors import KubeError
+from gsv_ops.kube.protocol import Object
 from gsv_ops.kube.resources import POSTGRES_CLUSTER
 from gsv_ops.operations import apply
 from gsv_ops.operations.operation import Desk, OperationFailed
@@ -37,13 +39,21 @@ def archive(desk: Desk, database: Database) -> Archive | Unseen:
     """The archiver on the primary, and the store's word on what it last archived."""
 
     def look() -> Archive:
-        cluster = _cluster(desk, database)
-        if reason := "; ".join(source.why_not_restorable_beside(cluster)):
-            raise OperationFailed(reason)
+        cluster = _settled(desk, database)
         with endpoint_of(desk, database, cluster) as endpoint, connect(endpoint) as session:
-            status = archiver_status(session)
-        last = status.last_archived_wal
-        return Archive(status, last is not None and store_of(desk, database, cluster).holds(last))
+            return _archive(desk, database, cluster, session)
+
+    return _seen(look)
+
+
+def heartbeats(desk: Desk, database: Database) -> Heartbeats | Unseen:
+    """The heartbeat's rows, and how far they are in the store."""
+
+    def look() -> Heartbeats:
+        heartbeat.of(database)
+        cluster = _settled(desk, database)
+        with heartbeat.endpoint(desk, database, cluster) as endpoint, connect(endpoint) as session:
+            return heartbeat.read(session, _archive(desk, database, cluster, session))
 
     return _seen(look)
 
@@ -69,7 +79,21 @@ def scratch_clusters(desk: Desk, database: Database) -> Sequence[ScratchCluster]
     return _seen(look)
 
 
-def _cluster(desk: Desk, database: Database) -> dict[str, object]:
+def _archive(desk: Desk, database: Database, cluster: Object, session: Connection) -> Archive:
+    status = archiver_status(session)
+    last = status.last_archived_wal
+    return Archive(status, last is not None and store_of(desk, database, cluster).holds(last))
+
+
+def _settled(desk: Desk, database: Database) -> Object:
+    """The Cluster, whose primary stays for the moment."""
+    cluster = _cluster(desk, database)
+    if reason := "; ".join(source.why_not_restorable_beside(cluster)):
+        raise OperationFailed(reason)
+    return cluster
+
+
+def _cluster(desk: Desk, database: Database) -> Object:
     return desk.kube.get(POSTGRES_CLUSTER, database.cluster, database.namespace)
 
 

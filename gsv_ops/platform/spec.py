@@ -106,6 +106,19 @@ class Watch(_Model):
     wal_seconds: Seconds
 
 
+class Heartbeat(_Model):
+    """The rows that the database writes of itself, a minute apart, and when their absence turns its page yellow and red.
+
+    archived_*: for the newest row that is in the object store: so much would be lost with the whole cluster.
+    """
+
+    database: str
+    warn_seconds: Seconds
+    error_seconds: Seconds
+    archived_warn_seconds: Seconds
+    archived_error_seconds: Seconds
+
+
 class Timetable(_Model):
     """When the desk acts on a database by itself: five-field cron expressions in one time zone, and what may be skipped.
 
@@ -136,6 +149,7 @@ class Database(_Model):
     proof: ProofLimits
     watch: Watch
     timetable: Timetable
+    heartbeat: Heartbeat | None = None
 
 
 class Environment(_Model):

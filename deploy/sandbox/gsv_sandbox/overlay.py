@@ -1,10 +1,12 @@
 """The Kubernetes objects of a Kustomize overlay, without Kustomize: the small part of it that deploy/gitops uses.
 
-A kustomization here has `resources` (files beside it, or directories with a kustomization of their own) and `patches`, each a
-`path` and a `target` of kind and name. A patch is a JSON merge patch (RFC 7396), which is how Kustomize itself patches a custom
-resource. Anything else is refused: silently leaving it out would apply something other than what is written there.
+A kustomization here has `resources` (files beside it, or directories with a kustomization of their own), `patches`, each a
+`path` and a `target` of kind and name, and `images`. A patch is a JSON merge patch (RFC 7396), which is how Kustomize itself
+patches a custom resource. An image gets its new name where a container runs it, and not in a custom resource. Anything else is
+refused: silently leaving it out would apply something other than what is written there.
 """
 
+import re
 from pathlib import Path
 
 import yaml
@@ -12,7 +14,9 @@ import yaml
 from gsv_sandbox.errors import SandboxError
 
 FILE = "kustomization.yaml"
-FIELDS = {"apiVersion", "kind", "resources", "patches"}
+FIELDS = {"apiVersion", "kind", "resources", "patches", "images"}
+IMAGE_FIELDS = {"name", "newName", "newTag"}
+TAG = re.compile(r":(?!.*[:/])")
 
 Object = dict[str, object]
 
@@ -35,6 +39,10 @@ def render(overlay: Path) -> list[Object]:
     _refuse_doubles(objects, file)
     for patch in _list(kustomization, "patches", file):
         _apply(patch, objects, overlay, file)
+    for image in _list(kustomization, "images", file):
+        if not isinstance(image, dict) or "name" not in image or not set(image) <= IMAGE_FIELDS:
+            raise OverlayError(f"{file}: an image has a name, and a newName or newTag; this one is {image!r}")
+        _rename({str(key): str(value) for key, value in image.items()}, objects)
     return objects
 
 
@@ -77,6 +85,21 @@ def _apply(patch: object, objects: list[Object], directory: Path, file: Path) ->
     if _identity(after) != _identity(before):
         raise OverlayError(f"{directory / str(patch['path'])}: a patch may not change kind, name or namespace")
     objects[fitting[0]] = after
+
+
+def _rename(image: dict[str, str], value: object) -> None:
+    """Give the image its new name and tag in every list of containers below value."""
+    if isinstance(value, list):
+        for item in value:
+            _rename(image, item)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            for container in item if key in ("containers", "initContainers") and isinstance(item, list) else ():
+                # a registry's port stands before a slash, a tag after the last one
+                name, tag = (*TAG.split(str(container.get("image", ""))), "latest")[:2]
+                if name == image["name"]:
+                    container["image"] = f"{image.get('newName', name)}:{image.get('newTag', tag)}"
+            _rename(image, item)
 
 
 def _refuse_doubles(objects: list[Object], file: Path) -> None:

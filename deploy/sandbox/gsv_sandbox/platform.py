@@ -25,7 +25,9 @@ FATAL_FAILURES = 3
 
 STORE_SECRET = "cmp-postgres-s3"  # noqa: S105 - a Secret's name
 OPERATOR_SECRET = "cmp-postgres-gsv-ops"  # noqa: S105 - a Secret's name
-OPERATOR_ROLE = "gsv_ops"
+HEARTBEAT_SECRET = "cmp-postgres-heartbeat"  # noqa: S105 - a Secret's name
+ROLES = {OPERATOR_SECRET: "gsv_ops", HEARTBEAT_SECRET: "gsv_heartbeat"}
+"""The database roles whose passwords are made here, by their Secrets."""
 
 
 def overlay() -> list[Body]:
@@ -49,11 +51,12 @@ def namespaces_up(api: Api) -> None:
 
 
 def secrets_up(api: Api, store: Keys) -> None:
-    """The object store's keys and the operator's database password; a password that is there stays."""
+    """The object store's keys and the database roles' passwords; a password that is there stays."""
     api.apply(_secret(STORE_SECRET, "Opaque", {"ACCESS_KEY_ID": store.access, "ACCESS_SECRET_KEY": store.secret}))
-    if api.get("v1", "Secret", OPERATOR_SECRET, NAMESPACE) is None:
-        values = {"username": OPERATOR_ROLE, "password": secrets.token_urlsafe(24)}
-        api.apply(_secret(OPERATOR_SECRET, "kubernetes.io/basic-auth", values))
+    for name, role in ROLES.items():
+        if api.get("v1", "Secret", name, NAMESPACE) is None:
+            values = {"username": role, "password": secrets.token_urlsafe(24)}
+            api.apply(_secret(name, "kubernetes.io/basic-auth", values))
 
 
 def database_up(api: Api, bodies: list[Body]) -> None:
