@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 import dagster as dg
 
-from gsv_ops.database import conditions, observe
+from gsv_ops.database import conditions, heartbeat, observe
 from gsv_ops.database.assets import DatabaseAssets
 from gsv_ops.database.names import DATABASE_TAG, named
 from gsv_ops.kube.errors import KubeError
@@ -14,12 +15,17 @@ from gsv_ops.operations.desk import DeskFactory
 from gsv_ops.operations.operation import Check, Desk
 from gsv_ops.operations.report import check_result
 from gsv_ops.operations.steps import desk_of
+from gsv_ops.platform import environments
 from gsv_ops.platform.environments import WrongCluster
 from gsv_ops.platform.spec import Database
 
 _OF_BACKUP = {
     conditions.BACKUP_RECENT: "The newest base backup that Barman finished is young enough, by the object store.",
     conditions.WAL_ARCHIVED: "The archiver does not fail, and what it archived last is in the object store.",
+}
+_OF_HEARTBEAT = {
+    heartbeat.WRITTEN: "The heartbeat's newest row, written through the read-write Service, is young enough.",
+    heartbeat.RECOVERY_POINT: "The newest heartbeat that is in the object store is young enough: the measured RPO.",
 }
 _OF_PROOF = {
     conditions.PROOF_RECENT: "A restore of a backup gave back the same rows lately.",
@@ -30,7 +36,9 @@ _OF_PROOF = {
 def conditions_of(assets: DatabaseAssets) -> dg.AssetChecksDefinition:
     """The good conditions of one database."""
     name = assets.name
-    specs = [dg.AssetCheckSpec(check, asset=assets.backup_key, description=said) for check, said in _OF_BACKUP.items()]
+    limits = environments.binding().spec.databases[name].heartbeat
+    of_backup = {**_OF_BACKUP, **(_OF_HEARTBEAT if limits else {})}
+    specs = [dg.AssetCheckSpec(check, asset=assets.backup_key, description=said) for check, said in of_backup.items()]
     specs += [dg.AssetCheckSpec(check, asset=assets.proof_key, description=said) for check, said in _OF_PROOF.items()]
 
     @dg.multi_asset_check(
@@ -44,9 +52,12 @@ def conditions_of(assets: DatabaseAssets) -> dg.AssetChecksDefinition:
         database = desk.binding.spec.databases[name]
         watch, now = database.watch, datetime.now(UTC)
         here = _right_desk(context, desk)
+        heartbeats = cache(observe.heartbeats)
         judges: dict[str, tuple[Callable[[Desk, Database], Any], Callable[[Any], Check]]] = {
             conditions.BACKUP_RECENT: (observe.base_backups, lambda seen: conditions.newest_backup_is_recent(seen, watch, now)),
             conditions.WAL_ARCHIVED: (observe.archive, lambda seen: conditions.wal_is_archived(seen, watch)),
+            heartbeat.WRITTEN: (heartbeats, lambda seen: heartbeat.is_written(seen, heartbeat.of(database))),
+            heartbeat.RECOVERY_POINT: (heartbeats, lambda seen: heartbeat.recovery_point_is_recent(seen, heartbeat.of(database))),
             conditions.PROOF_RECENT: (observe.newest_proof, lambda seen: conditions.newest_proof_is_recent(seen, watch, now)),
             conditions.NO_SCRATCH: (observe.scratch_clusters, conditions.no_scratch_cluster_is_left),
         }
@@ -64,7 +75,7 @@ def check_job(database: str, judged: dg.AssetChecksDefinition) -> Any:
         selection=dg.AssetSelection.checks(judged),
         tags={DATABASE_TAG: database},
         description=f"""
-Judges the good conditions of {database}: newest backup, newest proof, WAL archive, scratch clusters.
+Judges the good conditions of {database}: newest backup, newest proof, WAL archive, heartbeat, scratch clusters.
 
 **When to run:** every quarter of an hour by schedule; by hand after something was mended.
 **What it changes:** nothing; it reads the object store, the primary's archiver and the cluster.

@@ -26,7 +26,8 @@ LOOK = "look at the heartbeat's CronJob, beside the database, and at the log of 
 
 ROWS = """
     select clock_timestamp(), count(*), max(at), max(at) filter (where before_lsn <= %s::pg_lsn)
-      from (select at, lead(lsn) over (order by at) as before_lsn from public.heartbeat where at > clock_timestamp() - interval '1 day') rows
+      from (select at, lead(lsn) over (order by at) as before_lsn
+              from public.heartbeat where at > clock_timestamp() - interval '1 day') rows
 """
 
 
@@ -48,7 +49,7 @@ def of(database: Database) -> spec.Heartbeat:
     """What platform.yaml says of it. Raises OperationFailed where it says nothing."""
     if database.heartbeat is None:
         raise OperationFailed(
-            f"platform.yaml has no `heartbeat` for Cluster {database.cluster}; expected its database, once deploy/gitops's heartbeat is there"
+            f"platform.yaml has no `heartbeat` for Cluster {database.cluster}; expected its database, where deploy/gitops has one"
         )
     return database.heartbeat
 

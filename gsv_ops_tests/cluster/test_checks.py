@@ -11,7 +11,14 @@ from gsv_ops_tests.cluster.restored import Seen
 
 pytestmark = pytest.mark.cluster
 
-EVERY = {"newest_backup_is_recent", "wal_is_archived", "newest_proof_is_recent", "no_scratch_cluster_is_left"}
+EVERY = {
+    "newest_backup_is_recent",
+    "wal_is_archived",
+    "heartbeat_is_written",
+    "recovery_point_is_recent",
+    "newest_proof_is_recent",
+    "no_scratch_cluster_is_left",
+}
 
 
 def test_all_is_well_after_a_backup_and_its_proof(a_desk: ADesk, first_proof: Seen) -> None:

@@ -19,7 +19,14 @@ from gsv_ops.operations.store import PlanStore
 from gsv_ops.platform import spec
 from gsv_ops_tests.unit.database.a_cluster import DATABASE, cluster
 
-EVERY = {"newest_backup_is_recent", "wal_is_archived", "newest_proof_is_recent", "no_scratch_cluster_is_left"}
+EVERY = {
+    "newest_backup_is_recent",
+    "wal_is_archived",
+    "heartbeat_is_written",
+    "recovery_point_is_recent",
+    "newest_proof_is_recent",
+    "no_scratch_cluster_is_left",
+}
 
 
 class KubeSystem:

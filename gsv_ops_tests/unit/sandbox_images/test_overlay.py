@@ -10,6 +10,8 @@ from gsv_sandbox.overlay import OverlayError, merge, render
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gsv_ops.platform.spec import load
+
 PLATFORM = Path(__file__).parents[3] / "deploy/gitops/platform"
 API = "kustomize.config.k8s.io/v1beta1"
 KEYS = st.sampled_from("abc")
@@ -55,6 +57,7 @@ def test_a_patch_changes_its_target_and_nothing_else(tmp_path: Path) -> None:
         ({"resources": ["../base/things.yaml"]}, "neither a directory nor a file beside"),
         ({"resources": ["gone.yaml"]}, "does not exist"),
         ({"resources": "../base"}, "resources is a str, expected a list"),
+        ({"images": [{"name": "a", "digest": "sha256:0"}]}, "an image has a name, and a newName or newTag"),
         ({"kind": "Component"}, "expected 'Kustomization'"),
     ],
 )
@@ -68,6 +71,24 @@ def test_broken_yaml_names_the_file(tmp_path: Path) -> None:
     (overlay / "a.yaml").write_text("a: [")
     with pytest.raises(OverlayError, match=r"a\.yaml is not valid YAML"):
         render(overlay)
+
+
+@pytest.mark.parametrize(
+    ("image", "renamed"),
+    [
+        ("reg:5000/psql:15", "local:16"),
+        ("reg:5000/psql", "local:16"),
+        ("reg:5000/psql-other:15", "reg:5000/psql-other:15"),
+        ("psql:15", "psql:15"),
+    ],
+)
+def test_an_image_is_renamed_where_a_container_runs_it_and_nowhere_else(tmp_path: Path, image: str, renamed: str) -> None:
+    overlay = tree(tmp_path, images=[{"name": "reg:5000/psql", "newName": "local", "newTag": "16"}])
+    pod = {"containers": [{"name": "one", "image": image}], "image": image}
+    write(tmp_path / "base/things.yaml", *({"apiVersion": "v1", "kind": "Thing", "metadata": {"name": n}, "spec": pod} for n in "ab"))
+    for one in render(overlay):
+        spec: Any = one["spec"]
+        assert (spec["containers"][0]["image"], spec["image"]) == (renamed, image)
 
 
 @given(DOCUMENTS, DOCUMENTS)
@@ -101,6 +122,21 @@ class TestPlatform:
         for one in self.objects.values():
             namespace = one["metadata"].get("namespace")
             assert namespace is None or ("Namespace", namespace) in self.objects
+
+    def test_the_heartbeat_is_written_to_the_databases_front_door_by_a_role_that_owns_its_database_alone(self) -> None:
+        database = self.objects["Database", "cmp-postgres-gsv-ops"]["spec"]
+        roles = {one["name"]: one for one in self.cluster["managed"]["roles"]}
+        role = roles[database["owner"]]
+        assert set(role) == {"name", "comment", "ensure", "login", "connectionLimit", "passwordSecret"}
+        job = self.objects["CronJob", "cmp-postgres-heartbeat"]["spec"]["jobTemplate"]["spec"]
+        (container,) = job["template"]["spec"]["containers"]
+        given = {one["name"]: one for one in container["env"]}
+        assert container["image"] == self.cluster["imageName"]
+        assert (given["PGHOST"]["value"], given["PGDATABASE"]["value"]) == ("cmp-postgres-rw", database["name"])
+        assert given["PGPASSWORD"]["valueFrom"]["secretKeyRef"]["name"] == role["passwordSecret"]["name"]
+        (volume,) = job["template"]["spec"]["volumes"]
+        assert [item["key"] for item in volume["secret"]["items"]] == ["ca.crt"], "the authority's key is no client's business"
+        assert database["name"] == load(None).databases["cmp_postgres"].heartbeat.database
 
     def test_backups_run_at_night_by_six_fields_and_not_in_the_sandbox(self) -> None:
         nightly = self.objects["ScheduledBackup", "cmp-postgres-nightly"]["spec"]
