@@ -17,7 +17,7 @@ from gsv_ops.operations.report import check_result
 from gsv_ops.operations.steps import desk_of
 from gsv_ops.platform import environments
 from gsv_ops.platform.environments import WrongCluster
-from gsv_ops.platform.spec import Database
+from gsv_ops.platform.spec import Database, Watch
 
 _OF_BACKUP = {
     conditions.BACKUP_RECENT: "The newest base backup that Barman finished is young enough, by the object store.",
@@ -29,6 +29,7 @@ _OF_HEARTBEAT = {
 }
 _OF_PROOF = {
     conditions.PROOF_RECENT: "A restore of a backup gave back the same rows lately.",
+    conditions.ROWS_EQUAL: "The newest proof gave back the same rows, and it is not much older than the newest backup.",
     conditions.NO_SCRATCH: "Every scratch cluster that exists belongs to a proof that is going on.",
 }
 
@@ -59,6 +60,7 @@ def conditions_of(assets: DatabaseAssets) -> dg.AssetChecksDefinition:
             heartbeat.WRITTEN: (heartbeats, lambda seen: heartbeat.is_written(seen, heartbeat.of(database))),
             heartbeat.RECOVERY_POINT: (heartbeats, lambda seen: heartbeat.recovery_point_is_recent(seen, heartbeat.of(database))),
             conditions.PROOF_RECENT: (observe.newest_proof, lambda seen: conditions.newest_proof_is_recent(seen, watch, now)),
+            conditions.ROWS_EQUAL: (_rows, lambda seen: _rows_judged(seen, watch)),
             conditions.NO_SCRATCH: (observe.scratch_clusters, conditions.no_scratch_cluster_is_left),
         }
         for key in sorted(context.selected_asset_check_keys, key=str):
@@ -75,13 +77,22 @@ def check_job(database: str, judged: dg.AssetChecksDefinition) -> Any:
         selection=dg.AssetSelection.checks(judged),
         tags={DATABASE_TAG: database},
         description=f"""
-Judges the good conditions of {database}: newest backup, newest proof, WAL archive, heartbeat, scratch clusters.
+Judges the good conditions of {database}: newest backup, newest proof and what it found, WAL archive, heartbeat, scratch clusters.
 
 **When to run:** every quarter of an hour by schedule; by hand after something was mended.
 **What it changes:** nothing; it reads the object store, the primary's archiver and the cluster.
 **How to undo:** nothing to undo.
 """,
     )
+
+
+def _rows(desk: Desk, database: Database) -> Any:
+    return observe.compared(desk, database), observe.newest_backup(desk, database)
+
+
+def _rows_judged(seen: Any, watch: Watch) -> Check:
+    newest, backup = (seen, None) if isinstance(seen, conditions.Unseen) else seen
+    return conditions.restored_rows_are_equal(newest, backup, watch)
 
 
 def _right_desk(context: dg.AssetCheckExecutionContext, factory: DeskFactory) -> Desk | conditions.Unseen:

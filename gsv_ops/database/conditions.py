@@ -11,14 +11,15 @@ from datetime import datetime, timedelta
 
 from gsv_ops.database.barman_store import BaseBackup
 from gsv_ops.database.lsn import next_segment, parse_wal_name, position_key
-from gsv_ops.database.proofs import Proof
+from gsv_ops.database.proofs import Compared, Proof
 from gsv_ops.database.wal import ArchiverStatus
-from gsv_ops.operations.operation import Check, Fact, Timestamp
+from gsv_ops.operations.operation import Check, Fact, Link, Table, Timestamp
 from gsv_ops.platform.spec import Timetable, Watch
 
 BACKUP_RECENT = "newest_backup_is_recent"
 WAL_ARCHIVED = "wal_is_archived"
 PROOF_RECENT = "newest_proof_is_recent"
+ROWS_EQUAL = "restored_rows_are_equal"
 NO_SCRATCH = "no_scratch_cluster_is_left"
 DONE = "DONE"
 CLOCK_SKEW = timedelta(minutes=5)
@@ -51,13 +52,19 @@ def newest_backup_is_recent(bases: Sequence[BaseBackup] | Unseen, watch: Watch, 
     """Whether the newest base backup that Barman finished is younger than its limit, by the store and not by the Backup objects."""
     if isinstance(bases, Unseen):
         return _unseen(BACKUP_RECENT, bases)
-    done = [base for base in bases if base.status == DONE and base.ended is not None]
-    newest = max(done, key=lambda base: base.ended or now, default=None)
+    done = finished(bases)
+    newest = done[-1] if done else None
     if newest is None or newest.ended is None:
         unfinished = f"; {len(bases)} that Barman did not finish" if bases else ""
         return Check(BACKUP_RECENT, False, f"the store has no finished base backup{unfinished}", metadata={"finished backups": 0})
     facts: dict[str, Fact] = {"backup id": newest.backup_id, "finished backups": len(done), "size in bytes": newest.bytes}
     return _by_age(BACKUP_RECENT, newest.ended, now, watch.backup_warn_seconds, watch.backup_error_seconds, "base backup", facts)
+
+
+def finished(bases: Sequence[BaseBackup]) -> list[BaseBackup]:
+    """Those that Barman finished and that say when they ended, oldest first."""
+    ended = {base: base.ended for base in bases if base.status == DONE and base.ended is not None}
+    return sorted(ended, key=lambda base: ended[base])
 
 
 def newest_proof_is_recent(newest: Proof | Unseen | None, watch: Watch, now: datetime) -> Check:
@@ -68,6 +75,39 @@ def newest_proof_is_recent(newest: Proof | Unseen | None, watch: Watch, now: dat
         return Check(PROOF_RECENT, False, "no backup of it was ever proven; materialise this asset")
     facts: dict[str, Fact] = {"backup": newest.backup, "rows": newest.rows, "tables": newest.tables}
     return _by_age(PROOF_RECENT, newest.proven_at, now, watch.proof_warn_seconds, watch.proof_error_seconds, "proof", facts)
+
+
+def restored_rows_are_equal(newest: Compared | Unseen | None, backup: datetime | Unseen | None, watch: Watch) -> Check:
+    """What the newest proof that compared anything found, and whether what it found is still about backups like the newest one.
+
+    `backup`: when the newest base backup ended; None where that was not asked.
+    """
+    if isinstance(newest, Unseen):
+        return _unseen(ROWS_EQUAL, newest)
+    if newest is None:
+        return Check(ROWS_EQUAL, False, "nothing was compared yet; materialise this asset", metadata={"rows": 0, "tables": 0})
+    facts: dict[str, Fact] = {
+        "backup": newest.backup,
+        "compared at": Timestamp(newest.at),
+        "rows": newest.rows,
+        "tables": newest.tables,
+        "LSN": newest.lsn,
+        "run": Link(f"/runs/{newest.run_id}"),
+    }
+    told = f"Backup {newest.backup}, compared at {newest.at:%Y-%m-%d %H:%M %Z}: {newest.reason}"
+    if newest.outcome != "proven":
+        if newest.different:
+            facts["tables that differ"] = Table([{"table": table} for table in newest.different])
+        return Check(ROWS_EQUAL, False, told, metadata=facts)
+    if isinstance(backup, Unseen):
+        return Check(ROWS_EQUAL, False, f"{told}. How much newer the newest backup is, is unknown: {backup.why}", "WARN", facts)
+    later = (backup - newest.at).total_seconds() if backup else 0.0
+    facts["newest backup later by hours"] = round(max(0.0, later) / 3600, 2)
+    for seconds, severity in ((watch.proof_error_seconds, "ERROR"), (watch.proof_warn_seconds, "WARN")):
+        if later > seconds:
+            much = f"the newest backup is {later / 3600:.0f} h younger than that, more than {seconds / 3600:.0f} h"
+            return Check(ROWS_EQUAL, False, f"{told}; but {much}", "ERROR" if severity == "ERROR" else "WARN", facts)
+    return Check(ROWS_EQUAL, True, told, metadata=facts)
 
 
 def wal_is_archived(archive: Archive | Unseen, watch: Watch) -> Check:

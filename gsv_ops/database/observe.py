@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import TypeVar
 
 from gsv_ops.database import heartbeat, proofs, source
 from gsv_ops.database.backup.execute import endpoint_of, store_of
 from gsv_ops.database.barman_store import BaseBackup
-from gsv_ops.database.conditions import Archive, ScratchCluster, Unseen
+from gsv_ops.database.conditions import Archive, ScratchCluster, Unseen, finished
 from gsv_ops.database.heartbeat import Heartbeats
 from gsv_ops.database.proof.sweep import OURS, expiry
-from gsv_ops.database.proofs import Proof
+from gsv_ops.database.proofs import Compared, Proof
 from gsv_ops.database.session import Connection, DatabaseError, connect
 from gsv_ops.database.wal import archiver_status
 from gsv_ops.kube import objects
@@ -33,6 +34,20 @@ def base_backups(desk: Desk, database: Database) -> Sequence[BaseBackup] | Unsee
 def newest_proof(desk: Desk, database: Database) -> Proof | Unseen | None:
     """The newest proof of any of its backups."""
     return _seen(lambda: proofs.newest(desk.records, database, desk.cluster_identity))
+
+
+def compared(desk: Desk, database: Database) -> Compared | Unseen | None:
+    """What the newest proof that reached a verdict found."""
+    return _seen(lambda: proofs.compared(desk.records, database, desk.cluster_identity))
+
+
+def newest_backup(desk: Desk, database: Database) -> datetime | Unseen | None:
+    """When the newest finished base backup ended."""
+    bases = base_backups(desk, database)
+    if isinstance(bases, Unseen):
+        return bases
+    done = finished(bases)
+    return done[-1].ended if done else None
 
 
 def archive(desk: Desk, database: Database) -> Archive | Unseen:

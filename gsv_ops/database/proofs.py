@@ -1,4 +1,4 @@
-"""The record of what was proven: one per proven backup, and which of them is the newest.
+"""The record of what was proven: one per proven backup, and which of them is the newest; and what the newest comparison found.
 
 Written by the proof's verify step under the evidence root, so that the age of the newest proof is known without asking Dagster.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from gsv_ops.database import names
 from gsv_ops.operations.records import Records
@@ -39,6 +39,38 @@ def write(records: Records, database: Database, cluster_identity: str, proof: Pr
         records.write(_newest(database, cluster_identity), body)
 
 
+@dataclass(frozen=True)
+class Compared:
+    """What the newest proof that reached a verdict found. `rows`, `tables`: those that are equal; `different`: the tables that are not."""
+
+    outcome: Literal["proven", "failed"]
+    reason: str
+    backup: str
+    at: datetime
+    rows: int
+    tables: int
+    lsn: str
+    different: tuple[str, ...]
+    run_id: str
+
+
+def write_compared(records: Records, database: Database, cluster_identity: str, found: Compared) -> None:
+    """Keep it, if none on that Kubernetes cluster is newer."""
+    known = compared(records, database, cluster_identity)
+    if known is None or known.at <= found.at:
+        records.write(
+            _compared(database, cluster_identity), {**vars(found), "at": found.at.isoformat(), "different": list(found.different)}
+        )
+
+
+def compared(records: Records, database: Database, cluster_identity: str) -> Compared | None:
+    """What the newest comparison of the database on that Kubernetes cluster found; None if there never was one."""
+    body = records.read(_compared(database, cluster_identity))
+    if body is None:
+        return None
+    return Compared(**{**body, "at": datetime.fromisoformat(body["at"]), "different": tuple(body["different"])})
+
+
 def newest(records: Records, database: Database, cluster_identity: str) -> Proof | None:
     """The newest proof of any backup of the database on that Kubernetes cluster; None if there is none."""
     return _proof(records.read(_newest(database, cluster_identity)))
@@ -56,6 +88,10 @@ def _proof(body: Mapping[str, Any] | None) -> Proof | None:
 def _newest(database: Database, cluster_identity: str) -> str:
     # Several environments may share one evidence root, and have databases of one name: a proof on one says nothing of another.
     return f"{_folder(database)}-{cluster_identity}-newest"
+
+
+def _compared(database: Database, cluster_identity: str) -> str:
+    return f"{_folder(database)}-{cluster_identity}-compared"
 
 
 def _folder(database: Database) -> str:

@@ -10,7 +10,7 @@ from gsv_ops.housekeeping.assets import FREEZE_KEY
 from gsv_ops.operations import gate
 from gsv_ops.operations.desk import DeskFactory
 from gsv_ops.operations.freeze import UNFREEZE
-from gsv_ops.operations.report import check_result, metadata
+from gsv_ops.operations.report import check_result, evaluation, metadata
 from gsv_ops.platform import environments
 from gsv_ops.platform.environments import Binding
 
@@ -45,7 +45,7 @@ def sensors() -> list[dg.SensorDefinition]:
             return dg.SensorResult(skip_reason=dg.SkipReason(word), cursor=seen.mark)
         check = check_result(state.check(seen), FREEZE_KEY)
         shown = metadata(state.facts(seen.freeze)) if seen.freeze else {}
-        events: list[Event] = [dg.AssetObservation(FREEZE_KEY, description=seen.unknown or seen.mark, metadata=shown), _evaluation(check)]
+        events: list[Event] = [dg.AssetObservation(FREEZE_KEY, description=seen.unknown or seen.mark, metadata=shown), evaluation(check)]
         return dg.SensorResult(asset_events=events, cursor=seen.mark)
 
     @dg.sensor(
@@ -86,17 +86,3 @@ def _firing(context: dg.SensorEvaluationContext, bound: Binding, known: alerts.K
         except Exception as problem:  # noqa: BLE001  one source that fails must not silence the others
             found.append(judge.cannot_watch(what, problem, environment, url, now))
     return found
-
-
-def _evaluation(result: dg.AssetCheckResult) -> dg.AssetCheckEvaluation:
-    """A check's result as the event that a sensor can report without a run."""
-    assert result.asset_key is not None
-    assert result.check_name is not None
-    return dg.AssetCheckEvaluation(
-        asset_key=result.asset_key,
-        check_name=result.check_name,
-        passed=bool(result.passed),
-        severity=result.severity,
-        description=result.description,
-        metadata=dict(result.metadata),
-    )

@@ -174,7 +174,7 @@ def _verify_op(
         required_resource_keys={"desk"},
     )
     def verify(context: dg.OpExecutionContext, applied: Any) -> Any:
-        yield from steps.verify_step(context, operation, context.resources.desk, key, applied)
+        yield from steps.verify_step(context, operation, context.resources.desk, key, {check.name for check in checks}, applied)
 
     return verify
 

@@ -88,7 +88,14 @@ class Timestamp:
     at: datetime
 
 
-Fact = str | int | float | bool | Markdown | Table | Timestamp
+@dataclass(frozen=True)
+class Link:
+    """An address that is shown as a link; one that begins with a slash is the desk's own."""
+
+    url: str
+
+
+Fact = str | int | float | bool | Markdown | Table | Timestamp | Link
 """What a report can show. Numbers are given as numbers, so that they are plotted."""
 
 

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import dagster as dg
 import yaml
 
-from gsv_ops.operations.operation import Check, Fact, Markdown, Table, Timestamp
+from gsv_ops.operations.operation import Check, Fact, Link, Markdown, Table, Timestamp
 from gsv_ops.operations.plan import Plan
 
 LOCATION = "gsv_ops"
@@ -64,6 +64,20 @@ def check_result(check: Check, key: dg.AssetKey) -> dg.AssetCheckResult:
     )
 
 
+def evaluation(result: dg.AssetCheckResult) -> dg.AssetCheckEvaluation:
+    """A check's result as the event that a sensor can report without a run, and a step of a check that is another's."""
+    assert result.asset_key is not None
+    assert result.check_name is not None
+    return dg.AssetCheckEvaluation(
+        asset_key=result.asset_key,
+        check_name=result.check_name,
+        passed=bool(result.passed),
+        severity=result.severity,
+        description=result.description,
+        metadata=dict(result.metadata),
+    )
+
+
 def _value(fact: Fact) -> dg.MetadataValue[Any]:
     match fact:
         case bool():
@@ -74,6 +88,8 @@ def _value(fact: Fact) -> dg.MetadataValue[Any]:
             return dg.MetadataValue.float(fact)
         case Markdown():
             return dg.MetadataValue.md(fact.text)
+        case Link():
+            return dg.MetadataValue.url(fact.url)
         case Timestamp():
             return dg.MetadataValue.timestamp(fact.at)
         case Table(rows=[]):

@@ -3,7 +3,7 @@
 The bodies only translate: from Dagster's context to a Desk, from exceptions to a failed step that ends with the four lines.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -134,9 +134,18 @@ def apply_step(context: dg.OpExecutionContext, operation: Operation[Any, Any], f
 
 
 def verify_step(
-    context: dg.OpExecutionContext, operation: Operation[Any, Any], factory: DeskFactory, key: dg.AssetKey | None, body: Any
+    context: dg.OpExecutionContext,
+    operation: Operation[Any, Any],
+    factory: DeskFactory,
+    key: dg.AssetKey | None,
+    own: Collection[str],
+    body: Any,
 ) -> Iterator[Any]:
-    """Ask the cluster whether it is really so; materialise the asset only if it is."""
+    """Ask the cluster whether it is really so; materialise the asset only if it is.
+
+    `own`: the checks that are the step's outputs. Any other check of the verdict is one that is judged on a schedule of its own; it is told
+    here too, so that it does not have to wait for that.
+    """
     plan, journal = _opened(context, operation, factory, body["plan"])
     with explained(context, operation, plan, journal):
         factory.check()
@@ -158,7 +167,12 @@ def verify_step(
         "cluster": dg.MetadataValue.text(plan.cluster_identity),
         "evidence": dg.MetadataValue.path(where),
     }
-    checks = [report.check_result(check, key) for check in verdict.checks] if key else []
+    results = [report.check_result(check, key) for check in verdict.checks] if key else []
+    tell: Callable[[Any], None] = context.log_event  # it takes evaluations, and its signature does not say so
+    checks = [result for result in results if result.check_name in own]
+    for result in results:
+        if result not in checks:
+            tell(report.evaluation(result))
     context.log.info(f"{operation.name}: {word}: {verdict.reason}")
     if verdict.status == "good":
         yield dg.MaterializeResult(asset_key=key, metadata=facts, check_results=checks) if key else dg.Output(None, metadata=facts)

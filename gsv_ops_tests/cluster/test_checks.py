@@ -17,6 +17,7 @@ EVERY = {
     "heartbeat_is_written",
     "recovery_point_is_recent",
     "newest_proof_is_recent",
+    "restored_rows_are_equal",
     "no_scratch_cluster_is_left",
 }
 

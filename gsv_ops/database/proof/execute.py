@@ -59,7 +59,7 @@ def execute(desk: Desk, plan: Plan, journal: Journal) -> Mapping[str, Any]:
             logs=logs,
         )
     except recovery.RecoveryFailed as problem:
-        return {"outcome": "failed", "reason": str(problem), "timings": {}}
+        return {"outcome": "failed", "reason": str(problem), "timings": {}, "lsn": lsn, "compared_at": desk.now().isoformat()}
     except recovery.RecoveryOverdue as problem:
         return {"outcome": "inconclusive", "reason": str(problem), "timings": {}}
     timings = dict(recovered.seconds)

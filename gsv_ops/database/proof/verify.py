@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
-from gsv_ops.database import proofs
+from gsv_ops.database import conditions, proofs
 from gsv_ops.database.backup.plan import database_of
-from gsv_ops.database.proofs import Proof
+from gsv_ops.database.proofs import Compared, Proof
 from gsv_ops.kube import objects
 from gsv_ops.kube.resources import POSTGRES_CLUSTER
 from gsv_ops.operations import apply
 from gsv_ops.operations.operation import Check, Desk, Fact, Table, Verdict
 from gsv_ops.operations.plan import Plan
 
-ROWS_CHECK = "restored_rows_are_equal"
 LEFT_CHECK = "nothing_is_left_of_the_proof"
-CHECKS = (ROWS_CHECK, LEFT_CHECK)
 
 
 def verify(desk: Desk, plan: Plan, results: Mapping[str, Any]) -> Verdict:
@@ -33,8 +31,12 @@ def verify(desk: Desk, plan: Plan, results: Mapping[str, Any]) -> Verdict:
         outcome, reason = "inconclusive", "it is not known when the rows were compared, so neither is how old the proof is"
     if results.get("late"):
         reason += "; the fingerprint was taken for a proof, not with the backup"
+    if outcome in ("proven", "failed"):
+        _keep(desk, plan, results, outcome, reason)
+    newest = proofs.compared(desk.records, database, desk.cluster_identity)
     checks = [
-        Check(ROWS_CHECK, outcome == "proven", reason, metadata={"rows": rows, "tables": tables}),
+        # an inconclusive proof leaves what is known as it was
+        conditions.restored_rows_are_equal(newest, None, database.watch),
         Check(LEFT_CHECK, not left, f"{', '.join(left)} still there" if left else "the scratch cluster is gone", "WARN"),
     ]
     facts: dict[str, Fact] = {
@@ -64,3 +66,18 @@ def verify(desk: Desk, plan: Plan, results: Mapping[str, Any]) -> Verdict:
         proofs.write(desk.records, database, desk.cluster_identity, proven)
     status = {"proven": "good", "failed": "bad"}.get(outcome, "inconclusive")
     return Verdict(status, f"Backup {plan.facts['backup']}: {reason}", facts, checks, word=outcome)  # type: ignore[arg-type]
+
+
+def _keep(desk: Desk, plan: Plan, results: Mapping[str, Any], outcome: Literal["proven", "failed"], reason: str) -> None:
+    found = Compared(
+        outcome=outcome,
+        reason=reason,
+        backup=plan.facts["backup"],
+        at=datetime.fromisoformat(results["compared_at"]) if "compared_at" in results else desk.now(),
+        rows=int(results.get("rows", 0)),
+        tables=int(results.get("tables", 0)),
+        lsn=str(results.get("lsn", plan.facts["target LSN"])),
+        different=tuple(str(row["table"]) for row in results.get("differences", ())),
+        run_id=desk.run_id,
+    )
+    proofs.write_compared(desk.records, database_of(desk.spec, plan.params), desk.cluster_identity, found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,9 +13,9 @@ from hypothesis import strategies as st
 from gsv_ops.database import conditions
 from gsv_ops.database.barman_store import BaseBackup
 from gsv_ops.database.conditions import Archive, ScratchCluster, Unseen
-from gsv_ops.database.proofs import Proof
+from gsv_ops.database.proofs import Compared, Proof
 from gsv_ops.database.wal import ArchiverStatus
-from gsv_ops.operations.operation import Check
+from gsv_ops.operations.operation import Check, Link, Table
 from gsv_ops.platform.spec import load
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -86,6 +87,40 @@ def test_a_proof_ages(newest: Proof | Unseen | None, passed: bool, severity: str
     check = conditions.newest_proof_is_recent(newest, WATCH, NOW)
     assert (check.passed, check.severity) == (passed, severity)
     assert told in check.description
+
+
+def compared(age: timedelta, **found: Any) -> Compared:
+    parts: dict[str, Any] = {"outcome": "proven", "reason": "5 rows in 2 tables are equal", "different": ()}
+    return Compared(**(parts | {"backup": "b", "at": NOW - age, "rows": 5, "tables": 2, "lsn": "0/A", "run_id": "r"} | found))
+
+
+@pytest.mark.parametrize(
+    ("newest", "backup", "passed", "severity", "told"),
+    [
+        (compared(HOUR), None, True, "ERROR", "Backup b, compared at 2026-11-24 11:00 UTC: 5 rows in 2 tables are equal"),
+        (compared(HOUR), NOW - 2 * HOUR, True, "ERROR", "are equal"),
+        (compared(9 * 24 * HOUR), NOW - 9 * 24 * HOUR, True, "ERROR", "are equal"),
+        (compared(9 * 24 * HOUR), NOW, False, "WARN", "the newest backup is 216 h younger than that, more than 192 h"),
+        (compared(16 * 24 * HOUR), NOW, False, "ERROR", "384 h younger than that, more than 360 h"),
+        (compared(HOUR), Unseen("the store is away"), False, "WARN", "newest backup is, is unknown: the store is away"),
+        (compared(HOUR, outcome="failed", reason="1 differences: t"), NOW, False, "ERROR", "1 differences: t"),
+        (None, NOW, False, "ERROR", "nothing was compared yet"),
+        (Unseen("the record is damaged"), NOW, False, "ERROR", "unknown: the record is damaged"),
+    ],
+)
+def test_the_rows_are_as_equal_as_they_were_last_found(
+    newest: Compared | Unseen | None, backup: datetime | Unseen | None, passed: bool, severity: str, told: str
+) -> None:
+    check = conditions.restored_rows_are_equal(newest, backup, WATCH)
+    assert (check.name, check.passed, check.severity) == ("restored_rows_are_equal", passed, severity)
+    assert told in check.description
+
+
+def test_what_was_found_is_shown_with_its_numbers_and_the_run() -> None:
+    check = conditions.restored_rows_are_equal(compared(HOUR, outcome="failed", different=("app.a", "app.b")), None, WATCH)
+    assert (check.metadata["rows"], check.metadata["tables"], check.metadata["LSN"]) == (5, 2, "0/A")
+    assert check.metadata["run"] == Link("/runs/r")
+    assert check.metadata["tables that differ"] == Table([{"table": "app.a"}, {"table": "app.b"}])
 
 
 def test_wal_that_flows_is_archived() -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,7 +14,7 @@ from gsv_ops.database.proof import execute as proving
 from gsv_ops.database.proof import verify as verifying
 from gsv_ops.kube.protocol import Kube, Object, Resource
 from gsv_ops.operations.journal import Journal
-from gsv_ops.operations.operation import Desk, Verdict
+from gsv_ops.operations.operation import Check, Desk, Table, Verdict
 from gsv_ops.operations.records import Records
 from gsv_ops.platform import spec
 from gsv_ops_tests.unit.database.a_cluster import backup
@@ -110,3 +110,24 @@ def test_a_proof_says_nothing_of_the_same_database_on_another_cluster(tmp_path: 
     at = desk(tmp_path, Cmp())
     judged(tmp_path, outcome="proven", rows=5, tables=2)
     assert proofs.newest(at.records, at.spec.databases["cmp_postgres"], "another") is None
+
+
+def test_the_newest_comparison_is_kept_whatever_it_found_and_an_inconclusive_one_changes_nothing(tmp_path: Path) -> None:
+    at = desk(tmp_path, Cmp())
+    database = at.spec.databases["cmp_postgres"]
+    assert not rows_equal(judged(tmp_path, outcome="inconclusive")).passed
+    assert rows_equal(judged(tmp_path, outcome="proven", rows=5, tables=2, lsn="0/A")).passed
+    assert rows_equal(judged(tmp_path, outcome="inconclusive")).passed, "nothing new is known of the rows"
+    later = (COMPARED + timedelta(hours=1)).isoformat()
+    differ = [{"table": "app.b", "source rows": 1, "restored rows": 0, "what": "has another number of rows"}]
+    check = rows_equal(judged(tmp_path, outcome="failed", rows=4, tables=1, reason="1 differences", differences=differ, compared_at=later))
+    assert (check.passed, check.metadata["tables that differ"]) == (False, Table([{"table": "app.b"}]))
+    assert not rows_equal(judged(tmp_path, outcome="proven", rows=5, tables=2)).passed, "an older one, judged anew, is not the newest"
+    kept = proofs.compared(at.records, database, "c-1")
+    assert kept is not None
+    assert (kept.outcome, kept.different, kept.tables) == ("failed", ("app.b",), 1)
+    assert proofs.compared(at.records, database, "another") is None
+
+
+def rows_equal(verdict: Verdict) -> Check:
+    return next(check for check in verdict.checks if check.name == "restored_rows_are_equal")

@@ -5,7 +5,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from gsv_ops.operations.operation import Verdict
+from gsv_ops.operations.operation import Check, Verdict
 from gsv_ops_tests.unit.operations import toy
 from gsv_ops_tests.unit.operations.conftest import Toys
 from gsv_ops_tests.unit.operations.toy import WORLD
@@ -83,6 +83,18 @@ def test_a_warning_beside_a_good_verdict_is_kept(toys: Toys) -> None:
     assert checks(toys) == {"it_is_there": "SUCCEEDED", "it_is_pretty": "FAILED"}
     [_, told] = ran.of("ASSET_CHECK_EVALUATION")
     assert (told.severity, told.metadata["beauty"].value) == (dg.AssetCheckSeverity.WARN, 7)
+
+
+@pytest.mark.parametrize("status", ["good", "bad"])
+def test_a_check_that_is_judged_on_a_schedule_is_told_by_the_asset_at_once_too(toys: Toys, status: str) -> None:
+    WORLD.verdict = Verdict(status, "looked at", checks=[*toy.good_and_bad(pretty=True), Check("it_lasts", status == "good", "seen")])  # type: ignore[arg-type]
+    ran = toys.run(toy.paint_thing)
+    assert ran.success == (status == "good")
+    told = {e.check_name: e.passed for e in ran.of("ASSET_CHECK_EVALUATION")}
+    assert told == {"it_is_there": True, "it_is_pretty": True, "it_lasts": status == "good"}
+    key = dg.AssetCheckKey(toy.KEY, "it_lasts")
+    kept = toys.instance.event_log_storage.get_latest_asset_check_execution_by_key([key])[key]
+    assert kept.status.value == ("SUCCEEDED" if status == "good" else "FAILED")
 
 
 @pytest.mark.parametrize("status", ["bad", "inconclusive"])
