@@ -57,7 +57,7 @@ def places(desk: Desk, params: Prune) -> tuple[tuple[str, ...], tuple[str, ...]]
     if params.namespace:
         desk.kube.get(NAMESPACE, params.namespace)
         return (params.namespace,), ()
-    named = {c.namespace for c in desk.spec.components} | {d.namespace for d in desk.spec.databases.values()}
+    named = set(desk.spec.namespaces)
     exist = {objects.name(body) for body in desk.kube.list(NAMESPACE, metadata_only=True)}
     return tuple(sorted(named & exist)), tuple(sorted(named - exist))
 

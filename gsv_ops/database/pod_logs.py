@@ -15,13 +15,11 @@ from datetime import datetime
 from gsv_ops.kube.errors import KubeError
 from gsv_ops.kube.objects import at, parse_time
 from gsv_ops.kube.protocol import Kube, Object
+from gsv_ops.kube.quoted import quoted
 
 MOST_LINES = 2000
-LONGEST = 400
 _SAYS_NOTHING = re.compile(r"exit status \d+$")
 _ERROR_LINE = re.compile(r"\b(ERROR|FATAL|PANIC)\b:?\s*(?P<text>.*)")
-_FROM_CONNECTION_STRING = re.compile(r"password=('(\\.|[^'\\])*'|\S+)", re.IGNORECASE)
-_FROM_URL = re.compile(r"(\w+://[^\s/:@]*):[^\s/]*@")
 
 
 @dataclass(frozen=True)
@@ -62,7 +60,7 @@ def complaints(log: str, since: datetime | None = None) -> list[str]:
         # a tool's own words: on a line of theirs, or beside the wrapper's error as what the tool wrote to its standard error
         told = _ERROR_LINE.search(line.text if line.severity in ("", "info") else str(line.fields.get("stderr", "")))
         if line.severity in ("error", "FATAL", "PANIC", "ERROR") or told:
-            found[_clean(told["text"] if told else line.text)] = None
+            found[quoted(told["text"] if told else line.text)] = None
     return [text for text in found if text]
 
 
@@ -94,9 +92,3 @@ def _time(text: str) -> datetime | None:
         return parse_time(text)
     except ValueError:
         return None
-
-
-def _clean(text: str) -> str:
-    text = _FROM_CONNECTION_STRING.sub("password=...", " ".join(text.split()))
-    text = _FROM_URL.sub(r"\1:...@", text)
-    return text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."

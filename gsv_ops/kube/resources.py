@@ -16,10 +16,13 @@ EVENT = Resource("", "v1", "events", "Event")
 CONFIG_MAP = Resource("", "v1", "configmaps", "ConfigMap")
 PERSISTENT_VOLUME_CLAIM = Resource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim")
 RESOURCE_QUOTA = Resource("", "v1", "resourcequotas", "ResourceQuota")
+LIMIT_RANGE = Resource("", "v1", "limitranges", "LimitRange")
 DEPLOYMENT = Resource("apps", "v1", "deployments", "Deployment")
 REPLICA_SET = Resource("apps", "v1", "replicasets", "ReplicaSet")
 STATEFUL_SET = Resource("apps", "v1", "statefulsets", "StatefulSet")
 DAEMON_SET = Resource("apps", "v1", "daemonsets", "DaemonSet")
+AUTOSCALER = Resource("autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler")
+DISRUPTION_BUDGET = Resource("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget")
 CRON_JOB = Resource("batch", "v1", "cronjobs", "CronJob")
 JOB = Resource("batch", "v1", "jobs", "Job")
 NETWORK_POLICY = Resource("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy")
@@ -30,6 +33,10 @@ LEASE = Resource("coordination.k8s.io", "v1", "leases", "Lease")
 POSTGRES_CLUSTER = Resource("postgresql.cnpg.io", "v1", "clusters", "Cluster")
 POSTGRES_BACKUP = Resource("postgresql.cnpg.io", "v1", "backups", "Backup")
 OBJECT_STORE = Resource("barmancloud.cnpg.io", "v1", "objectstores", "ObjectStore")
+APPLICATION = Resource("argoproj.io", "v1alpha1", "applications", "Application")
+
+POD_METRICS = Resource("metrics.k8s.io", "v1beta1", "pods", "PodMetrics")
+"""Only to be read, and only where a metrics server is: so it is not among ALL."""
 
 ALL: tuple[Resource, ...] = (
     NAMESPACE,
@@ -44,10 +51,13 @@ ALL: tuple[Resource, ...] = (
     CONFIG_MAP,
     PERSISTENT_VOLUME_CLAIM,
     RESOURCE_QUOTA,
+    LIMIT_RANGE,
     DEPLOYMENT,
     REPLICA_SET,
     STATEFUL_SET,
     DAEMON_SET,
+    AUTOSCALER,
+    DISRUPTION_BUDGET,
     CRON_JOB,
     JOB,
     NETWORK_POLICY,
@@ -57,6 +67,7 @@ ALL: tuple[Resource, ...] = (
     POSTGRES_CLUSTER,
     POSTGRES_BACKUP,
     OBJECT_STORE,
+    APPLICATION,
 )
 BY_KIND: dict[tuple[str, str], Resource] = {(r.api_version, r.kind): r for r in ALL}
 

@@ -12,11 +12,11 @@ from functools import partial
 from typing import Any
 
 from gsv_ops.kube import errors, objects, resources
-from gsv_ops.kube.protocol import Object, Resource
+from gsv_ops.kube.protocol import Object, PatchType, Resource
 from gsv_ops.operations.freeze import require_not_frozen
 from gsv_ops.operations.journal import Journal
 from gsv_ops.operations.operation import Desk, OperationFailed
-from gsv_ops.operations.plan import Action, Plan, Target, Verb, named
+from gsv_ops.operations.plan import Action, Plan, Target, named
 from gsv_ops.operations.undo import Bundles
 
 ROOT_RUN_LABEL = "gsv-ops/run"
@@ -120,24 +120,24 @@ def keep_first(desk: Desk, journal: Journal, bodies: Sequence[Object]) -> None:
         desk.log(f"{len(bodies)} objects can be put back: launch undo with run {journal.root_run_id}, or read the head of {where}")
 
 
-def patch(desk: Desk, action: Action, journal: Journal) -> Object:
-    """Merge-patch exactly the object that was planned, if it is still what the plan relied on."""
+def patch(desk: Desk, action: Action, journal: Journal, kind: PatchType = "merge", told: str = "patch") -> Object:
+    """Patch exactly the object that was planned, if it is still what the plan relied on. `told`: what the journal calls it."""
     target = action.target
     resource = _resource(target)
     found = find(desk, resource, target)
     if found is None:
-        journal.outcome("patch", target, "failed", "it is gone")
+        journal.outcome(told, target, "failed", "it is gone")
         raise ClusterMovedOn(f"{target} is gone; there is nothing to change. Plan again.")
     _check_guard(action, found, journal)
     precondition = {"metadata": {"uid": target.uid, "resourceVersion": found["metadata"]["resourceVersion"]}}
     body = {**(action.body or {}), "metadata": {**(action.body or {}).get("metadata", {}), **precondition["metadata"]}}
     try:
-        with _answered("patch", target, journal):
-            changed = desk.kube.patch(resource, target.name, target.namespace or None, body)
+        with _answered(told, target, journal):
+            changed = desk.kube.patch(resource, target.name, target.namespace or None, body, kind=kind)
     except (errors.Conflict, errors.NotFound):
-        journal.outcome("patch", target, "failed", "it changed in the moment of the change")
+        journal.outcome(told, target, "failed", "it changed in the moment of the change")
         raise ClusterMovedOn(f"{target} changed in the moment of the change; it was left alone. Plan again.") from None
-    journal.outcome("patch", target, "done")
+    journal.outcome(told, target, "done")
     return changed
 
 
@@ -214,7 +214,7 @@ def _check_guard(action: Action, found: Object, journal: Journal) -> None:
 
 
 @contextmanager
-def _answered(verb: Verb, target: Target, journal: Journal) -> Iterator[None]:
+def _answered(verb: str, target: Target, journal: Journal) -> Iterator[None]:
     """Within it, a write whose answer never came is written down as unknown: it may have been done."""
     try:
         yield

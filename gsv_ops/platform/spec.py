@@ -204,13 +204,29 @@ class CleanupLimits(_Model):
     percent_from: Annotated[int, Field(ge=1)] = 20
 
 
+class RolloutLimits(_Model):
+    """How long a rollout is watched, and what is told of pods that do not become ready."""
+
+    watch_seconds: Seconds = 900
+    tell_seconds: Annotated[int, Field(ge=5)] = 30
+    back_seconds: Seconds = 300
+    metrics_seconds: Seconds = 90
+    log_lines: Annotated[int, Field(ge=1, le=50)] = 5
+
+
 class PlatformSpec(_Model):
     """The whole platform as one environment sees it."""
 
     components: tuple[Component, ...]
     databases: Mapping[DatabaseName, Database]
     cleanup: CleanupLimits = CleanupLimits()
+    rollouts: RolloutLimits = RolloutLimits()
     desk: DeskLimits
+
+    @property
+    def namespaces(self) -> tuple[str, ...]:
+        """Where the platform is: the namespaces of its components and databases, sorted."""
+        return tuple(sorted({c.namespace for c in self.components} | {d.namespace for d in self.databases.values()}))
 
 
 def platform_file(environ: Mapping[str, str] = os.environ) -> Path:

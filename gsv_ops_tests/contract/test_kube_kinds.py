@@ -8,14 +8,17 @@ import pytest
 from gsv_ops.kube import errors, objects, resources
 from gsv_ops.kube.protocol import Kube, Object, Resource
 from gsv_ops.kube.resources import (
+    AUTOSCALER,
     CONFIG_MAP,
     CRON_JOB,
     DAEMON_SET,
     DEPLOYMENT,
+    DISRUPTION_BUDGET,
     ENDPOINT_SLICE,
     EVENT,
     JOB,
     LEASE,
+    LIMIT_RANGE,
     NAMESPACE,
     NETWORK_POLICY,
     NODE,
@@ -63,10 +66,18 @@ KINDS: dict[Resource, Facts] = {
         {"spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}}, status={"phase": "Pending"}
     ),
     RESOURCE_QUOTA: Facts({"spec": {"hard": {"pods": "1k"}}}, status={}),
+    LIMIT_RANGE: Facts({"spec": {"limits": [{"type": "Pod", "max": {"cpu": "4"}}]}}),
     DEPLOYMENT: Facts(WORKLOAD, 1, {}),
     REPLICA_SET: Facts(WORKLOAD, 1, {"replicas": 0}),
     STATEFUL_SET: Facts(WORKLOAD, 1, {"replicas": 0, "availableReplicas": 0}),
     DAEMON_SET: Facts(WORKLOAD, 1, {"currentNumberScheduled": 0, "numberMisscheduled": 0, "desiredNumberScheduled": 0, "numberReady": 0}),
+    AUTOSCALER: Facts(
+        {"spec": {"maxReplicas": 3, "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "a"}}},
+        status={"currentMetrics": None, "desiredReplicas": 0},
+    ),
+    DISRUPTION_BUDGET: Facts(
+        {"spec": {"maxUnavailable": 1}}, 1, {"disruptionsAllowed": 0, "currentHealthy": 0, "desiredHealthy": 0, "expectedPods": 0}
+    ),
     CRON_JOB: Facts({"spec": {"schedule": "0 0 1 1 *", "jobTemplate": {"spec": {"template": ENDING}}}}, 1, {}),
     JOB: Facts({"spec": {"template": ENDING}}, 1, {}),
     NETWORK_POLICY: Facts({"spec": {"podSelector": {}}}, 1),

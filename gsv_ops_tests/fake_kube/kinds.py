@@ -10,10 +10,12 @@ from typing import Any
 from gsv_ops.kube import objects, resources
 from gsv_ops.kube.protocol import Object, Resource
 from gsv_ops.kube.resources import (
+    AUTOSCALER,
     CONFIG_MAP,
     CRON_JOB,
     DAEMON_SET,
     DEPLOYMENT,
+    DISRUPTION_BUDGET,
     ENDPOINT_SLICE,
     EVENT,
     JOB,
@@ -43,10 +45,14 @@ FIRST_STATUS: dict[Resource, Object] = {
     REPLICA_SET: {"replicas": 0},
     STATEFUL_SET: {"replicas": 0, "availableReplicas": 0},
     DAEMON_SET: {"currentNumberScheduled": 0, "numberMisscheduled": 0, "desiredNumberScheduled": 0, "numberReady": 0},
+    AUTOSCALER: {"currentMetrics": None, "desiredReplicas": 0},
+    DISRUPTION_BUDGET: {"disruptionsAllowed": 0, "currentHealthy": 0, "desiredHealthy": 0, "expectedPods": 0},
     CRON_JOB: {},
     JOB: {},
 }
-WITH_GENERATION = frozenset({POD, DEPLOYMENT, REPLICA_SET, STATEFUL_SET, DAEMON_SET, CRON_JOB, JOB, NETWORK_POLICY, ENDPOINT_SLICE})
+WITH_GENERATION = frozenset(
+    {POD, DEPLOYMENT, REPLICA_SET, STATEFUL_SET, DAEMON_SET, DISRUPTION_BUDGET, CRON_JOB, JOB, NETWORK_POLICY, ENDPOINT_SLICE}
+)
 CLAIM_FINALIZER = "kubernetes.io/pvc-protection"
 # Kinds whose whole shape is known: field -> "strings", a map of them, or "" for anything.
 SHAPES: dict[Resource, dict[str, str]] = {
@@ -93,6 +99,10 @@ def decoded(resource: Resource, body: Object) -> Object:
     if known is not None:
         found = {key: value for key, value in found.items() if key in HEAD or (key in known and value not in ({}, []))}
     found["metadata"] = {key: value for key, value in found["metadata"].items() if value not in ({}, [])}
+    template = objects.at(found, "spec", "template")
+    if isinstance(template, dict) and isinstance(template.get("metadata"), dict):
+        kept = {key: value for key, value in template["metadata"].items() if value not in ({}, [])}
+        found["spec"] = {**found["spec"], "template": {**template, "metadata": kept}}
     return found
 
 

@@ -9,6 +9,8 @@ from gsv_ops.kube.protocol import Object
 from gsv_ops_tests.fake_kube.refusals import patch_failed
 from gsv_ops_tests.fake_kube.scripts import NotScripted
 
+BY_NAME = ("containers", "initContainers")
+
 
 def merged(value: Any, patch: Any) -> Any:
     """RFC 7386: maps are merged, a null removes, everything else replaces."""
@@ -23,11 +25,26 @@ def merged(value: Any, patch: Any) -> Any:
     return found
 
 
-def strategic(value: Any, patch: Any) -> Any:
-    """As far as it is a merge patch. Raises NotScripted where the two differ: lists, and what begins with `$`."""
-    if _is_more_than_a_merge(patch):
-        raise NotScripted("the fake does not know how a strategic merge patch treats lists and $directives; send a merge or a json patch")
-    return merged(value, patch)
+def strategic(value: Any, patch: Any, field: str = "") -> Any:
+    """A merge patch whose lists of containers are merged by name. Raises NotScripted for other lists, and for what begins with `$`."""
+    if isinstance(patch, list):
+        if field not in BY_NAME:
+            raise NotScripted(f"the fake does not know how a strategic merge patch treats the list {field!r}; send a merge or a json patch")
+        changes = {item["name"]: item for item in patch}
+        known = [item["name"] for item in value or []]
+        kept = [strategic(item, changes.get(item["name"], {})) for item in value or []]
+        return [*(strategic({}, item) for name, item in changes.items() if name not in known), *kept]
+    if not isinstance(patch, Mapping):
+        return patch
+    found = dict(value) if isinstance(value, Mapping) else {}
+    for key, entry in patch.items():
+        if str(key).startswith("$"):
+            raise NotScripted(f"the fake does not know {key} of a strategic merge patch")
+        if entry is None:
+            found.pop(key, None)
+        else:
+            found[key] = strategic(found.get(key), entry, str(key))
+    return found
 
 
 def operated(body: Object, operations: Sequence[Mapping[str, Any]]) -> Object:
@@ -58,12 +75,6 @@ def operated(body: Object, operations: Sequence[Mapping[str, Any]]) -> Object:
 
 
 _MISSING = object()
-
-
-def _is_more_than_a_merge(patch: Any) -> bool:
-    if isinstance(patch, Mapping):
-        return any(str(key).startswith("$") or _is_more_than_a_merge(value) for key, value in patch.items())
-    return isinstance(patch, list)
 
 
 def _steps(pointer: str) -> list[str]:

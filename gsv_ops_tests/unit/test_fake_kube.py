@@ -119,7 +119,7 @@ def test_what_was_not_scripted_is_no_failure_of_the_cluster(fake: FakeKube) -> N
         lambda: fake.logs("default", "p", "c"),
         lambda: fake.open_port("default", "p", 80),
         lambda: fake.patch(POD, "p", "default", {"spec": {}}, subresource="resize"),
-        lambda: fake.patch(POD, "p", "default", {"spec": {"containers": [{"name": "c"}]}}, kind="strategic"),
+        lambda: fake.patch(POD, "p", "default", {"spec": {"tolerations": [{"key": "k"}]}}, kind="strategic"),
     )
     for attempt in unexpected:
         with pytest.raises(NotScripted):

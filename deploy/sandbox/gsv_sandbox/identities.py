@@ -26,6 +26,7 @@ SEES = [
             "persistentvolumeclaims",
             "persistentvolumes",
             "resourcequotas",
+            "limitranges",
             "nodes",
             "configmaps",
             "serviceaccounts",
@@ -36,6 +37,10 @@ SEES = [
     rules("storage.k8s.io", ["storageclasses"], READ),
     rules("batch", ["jobs", "cronjobs"], READ),
     rules("apps", ["deployments", "replicasets", "statefulsets", "daemonsets"], READ),
+    rules("autoscaling", ["horizontalpodautoscalers"], READ),
+    rules("policy", ["poddisruptionbudgets"], READ),
+    rules("metrics.k8s.io", ["pods", "nodes"], ["get", "list"]),
+    rules("argoproj.io", ["applications"], READ),
     rules("discovery.k8s.io", ["endpointslices"], READ),
     rules("networking.k8s.io", ["networkpolicies", "ingresses"], READ),
     rules("apiextensions.k8s.io", ["customresourcedefinitions"], READ),
@@ -55,6 +60,9 @@ OPERATES = [
     rules("apps", ["replicasets"], ["create", "delete"]),
     rules("batch", ["jobs"], ["create", "delete"]),
     rules("", ["pods"], ["create", "delete"]),
+    # Restarts, scaling and tuning; the rest of a workload is Git's.
+    rules("apps", ["deployments", "statefulsets", "daemonsets"], ["patch"]),
+    rules("autoscaling", ["horizontalpodautoscalers"], ["create", "patch", "delete"]),
     # A dry run of a write and "may I?" are asked before anything is changed.
     rules("authorization.k8s.io", ["selfsubjectaccessreviews"], ["create"]),
 ]
