@@ -29,12 +29,14 @@ class ScaleWorkload(Watched):
     """To how many."""
 
     kind: Literal["Deployment", "StatefulSet"] = Field(default="Deployment", description="What it is.")
-    replicas: int = Field(ge=0, le=MOST_REPLICAS, description="How many pods it is to have.")
+    replicas: int = Field(default=-1, ge=-1, le=MOST_REPLICAS, description="How many pods it is to have. It must be given.")
     allow_zero: bool = Field(default=False, description="With replicas 0: yes, nothing of it is to run.")
     accept_outage: bool = Field(default=False, description="Scale down though fewer pods than a disruption budget asks for are left.")
 
     @model_validator(mode="after")
-    def _zero_is_meant(self) -> Self:
+    def _meant(self) -> Self:
+        if self.replicas < 0:
+            raise ValueError("replicas is not given; expected how many pods it is to have")
         if self.replicas == 0 and not self.allow_zero:
             raise ValueError("replicas is 0, which ends all of its pods; launch it with `allow_zero: true` if that is wanted")
         return self

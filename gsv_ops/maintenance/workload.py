@@ -5,9 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from gsv_ops.kube import objects, resources
 from gsv_ops.kube.errors import KubeError, NotFound, NotServed
@@ -39,9 +39,15 @@ KINDS: dict[str, Resource] = {kind.kind: kind for kind in (DEPLOYMENT, STATEFUL_
 class OfWorkload(Params):
     """Which workload."""
 
-    namespace: str = Field(description="One of the platform's namespaces, such as cmp.")
-    name: str = Field(min_length=1, description="The workload's name, such as agent-registry.")
+    namespace: str = Field(default="cmp", description="One of the platform's namespaces.")
+    name: str = Field(default="", description="The workload's name, such as agent-registry. It must be given.")
     kind: Kind = Field(default="Deployment", description="What it is.")
+
+    @model_validator(mode="after")
+    def _named(self) -> Self:
+        if not self.name:
+            raise ValueError("name is not given; expected the workload's name, such as agent-registry")
+        return self
 
 
 @dataclass(frozen=True)

@@ -161,13 +161,15 @@ def test_resources_that_cannot_be_are_refused(desk: DeskHere, web: dict[str, str
         (RESOURCES, {"memory_limit": "512m"}, "a container cannot run in that; is Mi or Gi meant?"),
         (RESOURCES, {"cpu_request": "1 core"}, "'1 core' is no quantity"),
         (RESOURCES, {}, "nothing is asked for"),
+        (RESTART, {"name": ""}, "name is not given; expected the workload's name"),
+        (SCALE, {}, "replicas is not given"),
         (SCALE, {"replicas": 0}, "launch it with `allow_zero: true`"),
         (AUTOSCALING, {"min_replicas": 5, "max_replicas": 2}, "min_replicas 5 is more than max_replicas 2"),
     ],
 )
 def test_what_cannot_be_meant_makes_no_run(desk: DeskHere, namespace: str, job: Any, config: dict[str, Any], told: str) -> None:
     with pytest.raises(Exception, match=r"was not launched") as problem:
-        desk.run(job, mode="plan", namespace=namespace, name="web", **config)
+        desk.run(job, mode="plan", **{"namespace": namespace, "name": "web", **config})
     assert told in str(problem.value)
 
 
