@@ -13,7 +13,7 @@ settings.register_profile("unhurried", deadline=None, suppress_health_check=[Hea
 settings.load_profile("unhurried")
 
 # the sandbox and a desk of the tests' own: for the cluster tier and the browser
-pytest_plugins = ["gsv_ops_tests.cluster.fixtures"]
+pytest_plugins = ["gsv_ops_tests.cluster.fixtures", "gsv_ops_tests.cluster.fault_table.plugin", "pytester"]
 
 
 @pytest.fixture(scope="session")

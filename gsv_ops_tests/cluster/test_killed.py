@@ -1,11 +1,14 @@
-"""A proof and a backup whose workers are killed with -9: what they leave is known, adopted, or taken down, and nothing is done twice."""
+"""Runs whose workers are killed with -9: what they leave is known, adopted, or taken down, and nothing is done twice."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import pytest
 from gsv_sandbox.runs import Run
 
 from gsv_ops_tests.cluster.a_desk import BACKUP_ASSET, BACKUP_NODE, BACKUP_SECONDS, PROOF_ASSET, PROOF_SECONDS, ADesk, asset_config
+from gsv_ops_tests.cluster.fault_table import backups, proofs
+from gsv_ops_tests.cluster.fault_table.row import Row, expects
+from gsv_ops_tests.cluster.left import left_of
 from gsv_ops_tests.cluster.outside import CLUSTER, Outside, until
 from gsv_ops_tests.cluster.restored import scratch_of
 
@@ -15,68 +18,72 @@ NOTICED_SECONDS = 90
 """Until Dagster's monitor sees that a worker is gone: it looks every 30 s."""
 
 
-@dataclass(frozen=True)
-class Killed:
-    """Both runs, after Dagster has noticed."""
+@expects(proofs.KILLED_RECOVERING)
+def test_the_next_proof_takes_down_what_a_killed_one_left_and_proves(row: Row, a_desk: ADesk, outside: Outside, backup_name: str) -> None:
+    """The sweeper's plan names it before, and changes nothing; no cluster is leaked, and no second backup taken."""
+    made_before = outside.names("backups")
+    killed = a_desk.proof(backup=backup_name)
+    scratch = scratch_of(killed)
+    until(lambda: any(name.startswith("PersistentVolumeClaim/") for name in outside.everything_named(scratch)), 90, "the scratch cluster")
+    a_desk.kill(killed)
+    with row.timed():
+        a_desk.follow(killed, NOTICED_SECONDS)
+    row.judge(killed, left_of(outside, killed))
 
-    proof: Run
-    backup: Run
+    before = outside.everything_named(scratch)
+    plan = a_desk.run("sweep_scratch_clusters", {"mode": "plan"})
+    assert plan.status == "SUCCESS", plan.failure
+    planned = {(line["do"], line["target"]) for line in plan.outputs["plan"]["what would be done"]}
+    assert planned == {("delete", f"Cluster cmp/{scratch}"), ("delete", f"NetworkPolicy cmp/{scratch}")}
+    assert before <= outside.everything_named(scratch) | {name for name in before if name.startswith(("Pod/", "Job/"))}
 
-
-@pytest.fixture(scope="module")
-def killed(a_desk: ADesk, outside: Outside, backup_name: str) -> Killed:
-    """A proof killed while it recovers, and a backup killed right after it made its Backup."""
-    proof = a_desk.proof(backup=backup_name)
-    until(lambda: scratch_of(proof) in outside.names("clusters"), 60, "the scratch cluster")
-    backup = a_desk.launch("backup_database", asset_config(BACKUP_NODE, {}))
-    until(lambda: outside.names("backups", f"gsv-ops/run={backup.run_id}"), 60, "the Backup", every=0.05)
-    a_desk.kill(backup)
-    a_desk.kill(proof)
-    for run in (proof, backup):
-        a_desk.follow(run, NOTICED_SECONDS)
-        assert run.status == "FAILURE"
-        assert not run.materialized
-    return Killed(proof, backup)
-
-
-def test_it_was_killed_in_the_middle(killed: Killed, outside: Outside) -> None:
-    """Else nothing below shows anything: its scratch cluster stands, with its volume."""
-    assert any(name.startswith("PersistentVolumeClaim/") for name in outside.everything_named(scratch_of(killed.proof)))
-
-
-def test_the_sweepers_plan_names_what_was_left_and_changes_nothing(killed: Killed, a_desk: ADesk, outside: Outside) -> None:
-    """Mode `plan`."""
-    before = outside.everything_named(scratch_of(killed.proof))
-    run = a_desk.run("sweep_scratch_clusters", {"mode": "plan"})
-    assert run.status == "SUCCESS", run.failure
-    planned = {(row["do"], row["target"]) for row in run.outputs["plan"]["what would be done"]}
-    assert ("delete", f"Cluster cmp/{scratch_of(killed.proof)}") in planned
-    assert ("delete", f"NetworkPolicy cmp/{scratch_of(killed.proof)}") in planned
-    assert all(scratch_of(killed.proof) in target for _, target in planned), "only what is left of a run that is over"
-    assert before <= outside.everything_named(scratch_of(killed.proof)) | {n for n in before if n.startswith(("Pod/", "Job/"))}
-
-
-def test_a_killed_backup_is_adopted_when_it_is_run_again_from_its_failure(killed: Killed, a_desk: ADesk, outside: Outside) -> None:
-    """Exactly one Backup of that run: the one it had made."""
-    label = f"gsv-ops/run={killed.backup.run_id}"
-    made = outside.list("backups", label)
-    again = a_desk.follow(a_desk.again(killed.backup), BACKUP_SECONDS)
-    assert again.status == "SUCCESS", again.failure
-    assert again.run_id != killed.backup.run_id
-    now = outside.list("backups", label)
-    assert [body["metadata"]["uid"] for body in now] == [body["metadata"]["uid"] for body in made]
-    assert again.materialized[BACKUP_ASSET]["backup"] == made[0]["metadata"]["name"]
-    assert not outside.names("backups", f"gsv-ops/run={again.run_id}")
-
-
-def test_the_next_proof_takes_down_what_was_left_and_proves(killed: Killed, a_desk: ADesk, outside: Outside, backup_name: str) -> None:
-    """No leaked cluster, no second backup."""
-    backups = outside.names("backups")
-    assert scratch_of(killed.proof) in outside.names("clusters")
     run = a_desk.follow(a_desk.proof(backup=backup_name), PROOF_SECONDS)
     assert run.status == "SUCCESS", run.failure
     assert run.materialized[PROOF_ASSET]["verdict"] == "proven"
-    for proof in (killed.proof, run):
-        until(lambda proof=proof: not outside.everything_named(scratch_of(proof)), 15, f"nothing of {scratch_of(proof)} to be left")
-    assert outside.names("backups") == backups
+    until(lambda: not left_of(outside, killed, run)(), 15, "nothing of both to be left")
+    assert outside.names("backups") == made_before
     assert CLUSTER in outside.names("clusters")
+
+
+def begun(a_desk: ADesk, outside: Outside, run: Run) -> None:
+    """Until the run's worker works, and has made nothing yet."""
+    until(lambda: a_desk.processes(run), 60, "the worker", every=0.05)
+
+
+def made(a_desk: ADesk, outside: Outside, run: Run) -> None:
+    """Until its Backup is there."""
+    until(lambda: outside.names("backups", f"gsv-ops/run={run.run_id}"), 60, "the Backup", every=0.05)
+
+
+def completed(a_desk: ADesk, outside: Outside, run: Run) -> None:
+    """Until its Backup is completed: it waits for the WAL, or reads the rows."""
+    a_desk.wait_line(run, " is completed: id ", BACKUP_SECONDS)
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        pytest.param(begun, marks=expects(backups.KILLED_BEFORE)),
+        pytest.param(made, marks=expects(backups.KILLED_MADE)),
+        pytest.param(completed, marks=expects(backups.KILLED_COMPLETED)),
+    ],
+)
+def test_a_killed_backup_is_adopted_when_it_is_run_again_from_its_failure(
+    row: Row, a_desk: ADesk, outside: Outside, moment: Callable[[ADesk, Outside, Run], None]
+) -> None:
+    """Exactly one Backup of both runs: the one that was made first."""
+    killed = a_desk.launch("backup_database", asset_config(BACKUP_NODE, {}))
+    moment(a_desk, outside, killed)
+    a_desk.kill(killed)
+    with row.timed():
+        a_desk.follow(killed, NOTICED_SECONDS)
+    row.judge(killed, left_of(outside, killed))
+    label = f"gsv-ops/run={killed.run_id}"
+    first = outside.list("backups", label)
+    again = a_desk.follow(a_desk.again(killed), BACKUP_SECONDS)
+    assert again.status == "SUCCESS", again.failure
+    assert again.run_id != killed.run_id
+    every = [*outside.list("backups", label), *outside.list("backups", f"gsv-ops/run={again.run_id}")]
+    assert len(every) == 1
+    assert not first or [body["metadata"]["uid"] for body in every] == [body["metadata"]["uid"] for body in first]
+    assert again.materialized[BACKUP_ASSET]["backup"] == every[0]["metadata"]["name"]

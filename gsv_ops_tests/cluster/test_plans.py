@@ -1,90 +1,68 @@
 """Plans that are applied as they were read, or not at all; two runs at once; the wrong cluster; too few rights."""
 
-import copy
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
-
 import pytest
-from gsv_sandbox.runs import Run
 from gsv_sandbox.state import Paths
 
 from gsv_ops_tests.cluster.a_desk import (
     BACKUP_ASSET,
     BACKUP_NODE,
     BACKUP_SECONDS,
-    PROOF_ASSET,
     PROOF_NODE,
     PROOF_SECONDS,
     ADesk,
     asset_config,
 )
-from gsv_ops_tests.cluster.outside import CLUSTER, CNPG, NAMESPACE, Outside, until
+from gsv_ops_tests.cluster.breaking import parameter_of_the_source
+from gsv_ops_tests.cluster.fault_table import backups, proofs
+from gsv_ops_tests.cluster.fault_table.row import Row, expects
+from gsv_ops_tests.cluster.left import left_of
+from gsv_ops_tests.cluster.outside import CNPG, NAMESPACE, Outside, until
 from gsv_ops_tests.cluster.restored import scratch_of
 
 pytestmark = pytest.mark.cluster
 
 
-@contextmanager
-def parameter_of_the_source(outside: Outside, name: str, value: str) -> Iterator[None]:
-    """cmp-postgres with another PostgreSQL parameter (one that is only reloaded)."""
-    before = copy.deepcopy(outside.get("clusters", CLUSTER)["spec"]["postgresql"]["parameters"].get(name))
-
-    def patch(to: Any) -> None:
-        body = {"spec": {"postgresql": {"parameters": {name: to}}}}
-        outside.custom.patch_namespaced_custom_object(*CNPG, NAMESPACE, "clusters", CLUSTER, body)
-
-    patch(value)
-    try:
-        yield
-    finally:
-        patch(before)
-
-
-@pytest.fixture(scope="module")
-def two_backups(a_desk: ADesk) -> list[Run]:
-    """Two runs of backup_database, launched at the same time with one plan_id; both ended."""
-    plan = a_desk.run("plan_backup_database").outputs["plan"]["plan"]
-    both = [a_desk.launch("backup_database", asset_config(BACKUP_NODE, {"plan_id": plan})) for _ in range(2)]
-    for run in both:
-        a_desk.follow(run, 2 * BACKUP_SECONDS)
-        assert run.status == "SUCCESS", run.failure
-        assert run.materialized[BACKUP_ASSET]["plan"] == plan
-    return both
-
-
-def test_two_backups_at_once_by_one_plan_are_taken_one_after_the_other(outside: Outside, two_backups: list[Run]) -> None:
+@expects(backups.TWO_AT_ONCE)
+def test_two_backups_at_once_by_one_plan_are_taken_one_after_the_other(row: Row, a_desk: ADesk, outside: Outside) -> None:
     """Each makes exactly the one Backup that was planned, under its own run's name."""
-    made = [outside.list("backups", f"gsv-ops/run={run.run_id}") for run in two_backups]
-    assert [len(backups) for backups in made] == [1, 1]
+    plan = a_desk.run("plan_backup_database").outputs["plan"]["plan"]
+    with row.timed():
+        both = [a_desk.launch("backup_database", asset_config(BACKUP_NODE, {"plan_id": plan})) for _ in range(2)]
+        for run in both:
+            a_desk.follow(run, 2 * BACKUP_SECONDS)
+    for run in both:
+        row.judge(run, left_of(outside, run))
+        assert run.materialized[BACKUP_ASSET]["plan"] == plan
+    made = [outside.list("backups", f"gsv-ops/run={run.run_id}") for run in both]
+    assert [len(bodies) for bodies in made] == [1, 1]
     spans = sorted((body["metadata"]["creationTimestamp"], body["status"]["stoppedAt"]) for (body,) in made)
     assert spans[0][1] <= spans[1][0], "the second began before the first had ended"
 
 
-def test_a_plan_is_refused_with_the_difference_once_the_cluster_has_moved_on(a_desk: ADesk, outside: Outside, backup_name: str) -> None:
+@expects(proofs.PLAN_MOVED_ON)
+def test_a_plan_is_refused_with_the_difference_once_the_cluster_has_moved_on(
+    row: Row, a_desk: ADesk, outside: Outside, backup_name: str
+) -> None:
     """The source's parameters are part of what is restored; nothing is done."""
     shown = a_desk.run("plan_prove_backup", {"backup": backup_name}).outputs["plan"]
-    with parameter_of_the_source(outside, "work_mem", "5MB"):
+    with parameter_of_the_source(outside, "work_mem", "5MB"), row.timed():
         run = a_desk.follow(a_desk.proof(backup=backup_name, plan_id=shown["plan"]))
-    assert run.status == "FAILURE"
+    row.judge(run, left_of(outside, run))
     assert f"the cluster has moved on since plan {shown['plan']}" in run.failure
-    assert "action no longer planned: create Cluster cmp/cmp-postgres-proof-{run}" in run.failure
-    assert "Changed: nothing." in run.failure
-    assert not outside.everything_named(scratch_of(run))
 
 
-def test_a_plan_for_a_backup_that_was_deleted_meanwhile_is_refused(a_desk: ADesk, outside: Outside, two_backups: list[Run]) -> None:
+@expects(proofs.PLAN_BACKUP_GONE)
+def test_a_plan_for_a_backup_that_was_deleted_meanwhile_is_refused(row: Row, a_desk: ADesk, outside: Outside) -> None:
     """And no other Backup is proven in its place."""
-    doomed = two_backups[0].materialized[BACKUP_ASSET]["backup"]
+    doomed = a_desk.backup().materialized[BACKUP_ASSET]["backup"]
     shown = a_desk.run("plan_prove_backup", {"backup": doomed}).outputs["plan"]
     assert (shown["actions"], shown["refused"]) == (2, 0)
     outside.custom.delete_namespaced_custom_object(*CNPG, NAMESPACE, "backups", doomed)
-    run = a_desk.follow(a_desk.proof(backup=doomed, plan_id=shown["plan"]))
-    assert run.status == "FAILURE"
+    with row.timed():
+        run = a_desk.follow(a_desk.proof(backup=doomed, plan_id=shown["plan"]))
+    row.judge(run, left_of(outside, run))
     assert f'"{doomed}" in namespace "cmp"' in run.failure
     assert "does not exist" in run.failure or "did you mean" in run.failure
-    assert "Changed: nothing." in run.failure
-    assert not outside.everything_named(scratch_of(run))
 
 
 def test_a_plan_id_that_nobody_was_shown_is_refused(a_desk: ADesk, outside: Outside) -> None:
@@ -118,10 +96,9 @@ def test_a_reader_is_told_which_right_it_lacks_and_by_which_role(a_desk: ADesk, 
     assert outside.names("backups") == before
 
 
-@pytest.mark.faults
-def test_two_proofs_at_once_are_made_one_after_the_other(a_desk: ADesk, outside: Outside, backup_name: str) -> None:
+@expects(proofs.TWO_AT_ONCE)
+def test_two_proofs_at_once_are_made_one_after_the_other(row: Row, a_desk: ADesk, outside: Outside, backup_name: str) -> None:
     """The second waits for the pool; both prove, and never two scratch clusters stand."""
-    both = [a_desk.launch("prove_backup", asset_config(PROOF_NODE, {"backup": backup_name})) for _ in range(2)]
     most = 0
 
     def ended() -> bool:
@@ -130,7 +107,9 @@ def test_two_proofs_at_once_are_made_one_after_the_other(a_desk: ADesk, outside:
         most = max(most, len(standing))
         return all(a_desk.refresh(run).ended for run in both)
 
-    until(ended, 2 * PROOF_SECONDS, "both proofs to end", every=1.0)
-    assert [run.materialized.get(PROOF_ASSET, {}).get("verdict") for run in both] == ["proven", "proven"], [run.failure for run in both]
+    with row.timed():
+        both = [a_desk.launch("prove_backup", asset_config(PROOF_NODE, {"backup": backup_name})) for _ in range(2)]
+        until(ended, 2 * PROOF_SECONDS, "both proofs to end", every=1.0)
+    for run in both:
+        row.judge(run, left_of(outside, run))
     assert most == 1
-    until(lambda: not [n for run in both for n in outside.everything_named(scratch_of(run))], 15, "nothing of both to be left")

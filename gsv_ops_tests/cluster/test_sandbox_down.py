@@ -8,17 +8,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pytest
 from gsv_sandbox.state import Paths
 
+from gsv_ops_tests.cluster.fault_table import the_sandbox
+from gsv_ops_tests.cluster.fault_table.row import Fault, Row, expects
 from gsv_ops_tests.cluster.sandbox_state import COMPONENTS, component_pids, gsv_sandbox, traces
-
-pytestmark = pytest.mark.faults
-
-MEND_SECONDS = 90
-WARM_SECONDS = 120 + 30  # a healthy cmp-postgres within two minutes, and its dataset
 
 
 @pytest.fixture(scope="module")
@@ -40,47 +38,61 @@ def kill(paths: Paths, *names: str) -> None:
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize("names", [*((name,) for name in COMPONENTS), COMPONENTS], ids=lambda names: "+".join(names)[:30])
-def test_up_mends_what_was_killed(paths: Paths, names: tuple[str, ...]) -> None:
+def rows(table: Mapping[Any, Fault]) -> list[Any]:
+    """Each fault of the table as a test's parameter, with its row."""
+    return [pytest.param(broken, marks=expects(fault)) for broken, fault in table.items()]
+
+
+@pytest.mark.parametrize("names", rows(the_sandbox.KILLED), ids=lambda names: "+".join(names)[:30])
+def test_up_mends_what_was_killed(row: Row, paths: Paths, names: tuple[str, ...]) -> None:
     before = component_pids(paths)
     kill(paths, *names)
     gsv_sandbox("status", expect=1)
-    begun = time.monotonic()
-    gsv_sandbox("up")
-    assert time.monotonic() - begun < MEND_SECONDS
+    with row.timed():
+        gsv_sandbox("up")
     gsv_sandbox("status")
     after = component_pids(paths)
     assert {name for name in COMPONENTS if before[name] != after[name]} == set(names)
+    row.judge_mended()
 
 
-@pytest.mark.parametrize("killed", [(), ("containerd", "kubelet"), COMPONENTS], ids=["none", "containerd", "all"])
-def test_down_leaves_the_machine_as_it_was(paths: Paths, killed: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("killed", rows(the_sandbox.DOWN), ids=["none", "containerd", "all"])
+def test_down_leaves_the_machine_as_it_was(row: Row, paths: Paths, killed: tuple[str, ...]) -> None:
     gsv_sandbox("up")
     gsv_sandbox("down")
     before = traces(paths)
     for kind in ("processes", "groups", "mounts", "routes", "directories", "sockets"):
         assert before[kind] == [], f"{kind} are left"
-    begun = time.monotonic()
-    gsv_sandbox("up")
-    assert time.monotonic() - begun < WARM_SECONDS
+    with row.timed():
+        gsv_sandbox("up")
     gsv_sandbox("writer", "start")
     assert traces(paths) != before
     if killed:
         kill(paths, *killed)
     gsv_sandbox("down")
-    assert traces(paths) == before
+    after = traces(paths)
+    row.judge_mended(left_over(before, after))
+    assert after == before
 
 
-@pytest.mark.parametrize("seconds", [1.5, 8, 30])
-def test_a_killed_up_is_gone_over_by_the_next_command(paths: Paths, seconds: float) -> None:
+@pytest.mark.parametrize("seconds", rows(the_sandbox.KILLED_UP))
+def test_a_killed_up_is_gone_over_by_the_next_command(row: Row, paths: Paths, seconds: float) -> None:
     gsv_sandbox("down")
     before = traces(paths)
     argv = [sys.executable, "-m", "gsv_sandbox.cli", "up"]
-    for command in ("down", "up"):
-        with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as up:
-            time.sleep(seconds)
-            up.kill()
-        gsv_sandbox(command)
-        if command == "down":
-            assert traces(paths) == before
+    with row.timed():
+        for command in ("down", "up"):
+            with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as up:
+                time.sleep(seconds)
+                up.kill()
+            gsv_sandbox(command)
+            if command == "down":
+                after = traces(paths)
     gsv_sandbox("status")
+    row.judge_mended(left_over(before, after))
+    assert after == before
+
+
+def left_over(before: Mapping[str, list[str]], after: Mapping[str, list[str]]) -> set[str]:
+    """The kinds of traces that there are more of."""
+    return {kind for kind in after if set(after[kind]) - set(before[kind])}

@@ -7,6 +7,9 @@ import pytest
 from kubernetes import client
 
 from gsv_ops_tests.cluster.a_desk import ADesk
+from gsv_ops_tests.cluster.fault_table import proofs
+from gsv_ops_tests.cluster.fault_table.row import Row, expects
+from gsv_ops_tests.cluster.left import left_of
 from gsv_ops_tests.cluster.outside import NAMESPACE, Outside, until
 from gsv_ops_tests.cluster.restored import scratch_of
 
@@ -48,14 +51,14 @@ def test_only_what_is_expired_goes_and_nothing_that_is_not_a_proofs(a_desk: ADes
             outside.networking.delete_namespaced_network_policy(name.removeprefix("NetworkPolicy/"), NAMESPACE)
 
 
-@pytest.mark.faults
-def test_it_takes_down_what_a_killed_proof_left(a_desk: ADesk, outside: Outside, backup_name: str) -> None:
+@expects(proofs.KILLED_AND_SWEPT)
+def test_it_takes_down_what_a_killed_proof_left(row: Row, a_desk: ADesk, outside: Outside, backup_name: str) -> None:
     """Without another proof."""
     run = a_desk.proof(backup=backup_name)
     until(lambda: any(name.startswith("Pod/") for name in outside.everything_named(scratch_of(run))), 60, "a pod of the scratch cluster")
     a_desk.kill(run)
     assert a_desk.follow(run, 90).status == "FAILURE"
     assert scratch_of(run) in outside.names("clusters")
-    swept = a_desk.run("sweep_scratch_clusters", {"mode": "apply"}, 240)
-    assert swept.status == "SUCCESS", swept.failure
-    until(lambda: not outside.everything_named(scratch_of(run)), 60, "nothing of the scratch cluster to be left")
+    with row.timed():
+        swept = a_desk.run("sweep_scratch_clusters", {"mode": "apply"}, 240)
+    row.judge(swept, left_of(outside, run))

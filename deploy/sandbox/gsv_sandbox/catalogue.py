@@ -35,7 +35,7 @@ class Manifest:
 
 def kubernetes_version(go_mod: str) -> str:
     """`v1.36.3` as go.mod pins it."""
-    return _pinned(go_mod, "k8s.io/kubernetes")
+    return pinned(go_mod, "k8s.io/kubernetes")
 
 
 def catalogue(go_mod: str) -> tuple[Binary, ...]:
@@ -47,7 +47,7 @@ def catalogue(go_mod: str) -> tuple[Binary, ...]:
         f" -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor={minor}"
     )
     operator = "github.com/cloudnative-pg/cloudnative-pg"
-    operator_version = _pinned(go_mod, operator).removeprefix("v")
+    operator_version = pinned(go_mod, operator).removeprefix("v")
     operator_flags = f"-s -w -X {operator}/pkg/versions.buildVersion={operator_version} -X {operator}/pkg/versions.buildCommit=module"
     return (
         Binary("etcd", "go.etcd.io/etcd/server/v3", 45),
@@ -67,7 +67,7 @@ def catalogue(go_mod: str) -> tuple[Binary, ...]:
 def manifests(go_mod: str) -> tuple[Manifest, ...]:
     """The operators' own release manifests, which their modules carry."""
     operator = "github.com/cloudnative-pg/cloudnative-pg"
-    version = _pinned(go_mod, operator).removeprefix("v")
+    version = pinned(go_mod, operator).removeprefix("v")
     return (
         Manifest("cnpg.yaml", operator, f"releases/cnpg-{version}.yaml"),
         Manifest("barman-plugin.yaml", "github.com/cloudnative-pg/plugin-barman-cloud", "manifest.yaml"),
@@ -81,7 +81,8 @@ def required_go(go_mod: str) -> str:
     return found[1]
 
 
-def _pinned(go_mod: str, module: str) -> str:
+def pinned(go_mod: str, module: str) -> str:
+    """The version of a module that go.mod pins, such as `v1.30.0`. Raises SandboxError."""
     found = re.search(rf"^\s*(?:require )?{re.escape(module)} (v\S+)", go_mod, re.MULTILINE)
     if found is None:
         raise SandboxError(f"go.mod does not require {module}", f"restore {SOURCES / 'go.mod'} from the repository")

@@ -1,0 +1,69 @@
+"""The rows about backup_database."""
+
+from gsv_ops_tests.cluster.fault_table.row import Fault
+
+STORE = "10.88.0.1:9300"
+
+OLD_TRANSACTION = Fault(
+    "an old transaction is open in another database, so no fingerprint can be taken",
+    "good",
+    within=75,
+    says=("inconclusive: ", "user postgres, database postgres, application forgotten, idle in transaction"),
+    left=("Backup",),
+    quick=True,
+)
+WAL_NOT_TAKEN = Fault(
+    "the store takes the base backup and no WAL: the operator says completed",
+    "stopped",
+    within=75,
+    says=("the WAL to the end of Backup ", "is not in the object store after ", "its newest attempt failed"),
+    left=("Backup",),
+    quick=True,
+)
+STORE_DOWN_BEFORE = Fault(
+    "the object store is down before the backup begins",
+    "stopped",
+    within=150,
+    says=(STORE,),
+    left=("Backup",),
+)
+CLASH_SEEN = Fault(
+    "a cluster was made anew over an archive that is not empty; the operator says healthy, and that archiving fails",
+    "refused",
+    within=45,
+    says=("WAL archiving is failing, so a backup taken now could not be restored",),
+)
+KILLED_BEFORE = Fault(
+    "the worker is killed before it made anything; then the run is re-executed from its failure",
+    "killed",
+    within=90,
+)
+KILLED_MADE = Fault(
+    "the worker is killed right after it made its Backup; then the run is re-executed from its failure, and adopts it",
+    "killed",
+    within=90,
+    left=("Backup",),
+)
+KILLED_COMPLETED = Fault(
+    "the worker is killed when its Backup is completed; then the run is re-executed from its failure, and adopts it",
+    "killed",
+    within=90,
+    left=("Backup",),
+)
+TWO_AT_ONCE = Fault(
+    "two backups are launched at the same time by one plan: they are taken one after the other",
+    "good",
+    within=180,
+    left=("Backup",),
+)
+
+ROWS = (
+    OLD_TRANSACTION,
+    WAL_NOT_TAKEN,
+    STORE_DOWN_BEFORE,
+    CLASH_SEEN,
+    KILLED_BEFORE,
+    KILLED_MADE,
+    KILLED_COMPLETED,
+    TWO_AT_ONCE,
+)
