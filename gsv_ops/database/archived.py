@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gsv_ops.database import wal_needed
-from gsv_ops.database.barman_store import BarmanStore
+from gsv_ops.database.barman_store import BarmanStore, StoreUnreadable
 from gsv_ops.database.session import Connection, DatabaseError
 from gsv_ops.database.wal import archiver_status
 from gsv_ops.operations.operation import Desk, OperationFailed
@@ -27,17 +27,30 @@ class Stretch:
 
 
 def wait(desk: Desk, store: BarmanStore, session: Connection, stretch: Stretch, segment_size: int, seconds: float) -> float:
-    """Seconds until every segment of the stretch was in the store. Raises NotArchived after `seconds`, with the archiver's own word."""
+    """Seconds until every segment of the stretch was in the store. Raises NotArchived after `seconds`, with the archiver's own word.
+
+    A store that does not answer may be back in time; StoreUnreadable is raised when it is not.
+    """
     begun = desk.monotonic()
-    while missing := wal_needed.missing(store, stretch.first, stretch.last, segment_size):
+    away = ""
+    while True:
+        try:
+            missing = wal_needed.missing(store, stretch.first, stretch.last, segment_size)
+        except StoreUnreadable as problem:
+            if not away:
+                desk.log(f"waiting for the object store to answer: {problem}")
+            missing, away = None, str(problem)
+        if missing == []:
+            return desk.monotonic() - begun
         waited = desk.monotonic() - begun
-        if waited > seconds:
+        if waited > seconds and missing is None:
+            raise StoreUnreadable(f"whether {stretch.what} is archived could not be seen for {waited:.0f} s: {away}")
+        if waited > seconds and missing:
             raise NotArchived(
                 f"{stretch.what} is not in the object store after {waited:.0f} s: {len(missing)} segments are missing, "
                 f"the first is {missing[0]}. {_archivers_word(session)}"
             )
         desk.sleep(POLL_SECONDS)
-    return desk.monotonic() - begun
 
 
 def _archivers_word(session: Connection) -> str:

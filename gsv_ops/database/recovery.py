@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from gsv_ops.database import pod_logs, source
-from gsv_ops.kube import objects
+from gsv_ops.database import disturbed, pod_logs, source
+from gsv_ops.kube import errors, objects
 from gsv_ops.kube.objects import at
 from gsv_ops.kube.protocol import Object
 from gsv_ops.kube.resources import EVENT, JOB, POD, POSTGRES_CLUSTER
@@ -29,9 +29,6 @@ FETCH_ENDS = "Restore completed"
 REPLAY_ENDS = ("recovery stopping before", "recovery stopping after", "redo done at")
 BORDERS = (FETCH_BEGINS, FETCH_ENDS, *REPLAY_ENDS)
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
-# Why the kubelet or the node controller ends a pod that did nothing wrong (Kubernetes 1.36).
-FROM_OUTSIDE = ("Evicted", "NodeLost", "NodeShutdown", "Terminated", "Preempting", "NodeAffinity", "OutOfmemory", "OutOfcpu")
-OUT_OF_MEMORY = "OOMKilled"
 MOST_CAUSES = 4
 
 
@@ -79,29 +76,38 @@ class Recovered:
     seconds: Mapping[str, float]
 
 
+@dataclass(frozen=True)
+class _Seen:
+    """A scratch cluster at one look: it, its pods, those that recover, and how many attempts have failed."""
+
+    cluster: Object
+    pods: tuple[Object, ...]
+    recovering: tuple[Object, ...]
+    failed: int
+
+
 def wait(desk: Desk, namespace: str, name: str, *, seconds: float, failed_attempts: int, logs: Logs) -> Recovered:
-    """The cluster once it is ready. Raises RecoveryFailed as soon as the recovery failed, RecoveryOverdue after `seconds`."""
+    """The cluster once it is ready. Raises RecoveryFailed as soon as the recovery failed, RecoveryOverdue after `seconds`.
+
+    An API server that is away for a while is waited for too: the recovery goes on without it.
+    """
     begun = told = desk.monotonic()
     while True:
-        cluster = desk.kube.get(POSTGRES_CLUSTER, name, namespace)
-        pods = desk.kube.list(POD, namespace, labels=f"{source.CLUSTER_LABEL}={name}")
-        recovering = [pod for pod in pods if objects.labels(pod).get(JOB_ROLE) in RECOVERY_ROLES]
-        for pod in recovering:
-            logs.keep(pod_logs.read(desk.kube, namespace, pod))
-        if _ready(cluster):
-            return Recovered(cluster, timings(cluster, logs, desk.now()))
-        jobs = desk.kube.list(JOB, namespace, labels=f"{source.CLUSTER_LABEL}={name}")
-        failed = sum(int(at(job, "status", "failed", default=0) or 0) for job in jobs)
-        if failed and (disturbed := _disturbed(recovering)):
-            raise RecoveryOverdue(f"the recovery was disturbed, which says nothing of the backup: {disturbed}")
-        if failed >= failed_attempts or source.phase(cluster) == UNRECOVERABLE:
-            raise RecoveryFailed(_failure(cluster, failed, logs), f"kubectl describe clusters.postgresql.cnpg.io {name} -n {namespace}")
         now = desk.monotonic()
-        if now - begun > seconds:
-            raise RecoveryOverdue(f"the recovery took longer than {seconds:.0f} s. {_where_it_stands(desk, namespace, cluster, pods)}")
-        if now - told >= TELL_SECONDS:
+        overdue, tell = now - begun > seconds, now - told >= TELL_SECONDS
+        try:
+            seen = _look(desk, namespace, name, logs)
+            if _ready(seen.cluster):
+                return Recovered(seen.cluster, timings(seen.cluster, logs, desk.now()))
+            _raise_if_failed(seen, namespace, failed_attempts, logs)
+            where = _where_it_stands(desk, namespace, seen) if overdue or tell else ""
+        except errors.Unavailable as problem:
+            where = str(problem)
+        if overdue:
+            raise RecoveryOverdue(f"the recovery took longer than {seconds:.0f} s. {where}")
+        if tell:
             told = now
-            desk.log(f"recovering for {now - begun:.0f} s: {_where_it_stands(desk, namespace, cluster, pods)}")
+            desk.log(f"recovering for {now - begun:.0f} s: {where}")
         desk.sleep(POLL_SECONDS)
 
 
@@ -123,6 +129,28 @@ def _ready(cluster: Object) -> bool:
     return source.phase(cluster) == source.HEALTHY_PHASE and ready is not None and ready.status == "True" and bool(source.primary(cluster))
 
 
+def _look(desk: Desk, namespace: str, name: str, logs: Logs) -> _Seen:
+    cluster = desk.kube.get(POSTGRES_CLUSTER, name, namespace)
+    # before the logs: of an attempt that is seen to have failed, everything is read that it said
+    jobs = desk.kube.list(JOB, namespace, labels=f"{source.CLUSTER_LABEL}={name}")
+    pods = desk.kube.list(POD, namespace, labels=f"{source.CLUSTER_LABEL}={name}")
+    recovering = tuple(pod for pod in pods if objects.labels(pod).get(JOB_ROLE) in RECOVERY_ROLES)
+    for pod in recovering:
+        logs.keep(pod_logs.read(desk.kube, namespace, pod))
+    return _Seen(cluster, tuple(pods), recovering, sum(int(at(job, "status", "failed", default=0) or 0) for job in jobs))
+
+
+def _raise_if_failed(seen: _Seen, namespace: str, failed_attempts: int, logs: Logs) -> None:
+    name = objects.name(seen.cluster)
+    look = f"kubectl describe clusters.postgresql.cnpg.io {name} -n {namespace}"
+    if seen.failed:
+        found = (disturbed.by_the_node(seen.recovering), disturbed.by_its_surroundings(logs.causes()))
+        if because := "; ".join(text for text in found if text):
+            raise RecoveryOverdue(f"the recovery was disturbed, which says nothing of the backup: {because}", look)
+    if seen.failed >= failed_attempts or source.phase(seen.cluster) == UNRECOVERABLE:
+        raise RecoveryFailed(_failure(seen.cluster, seen.failed, logs), look)
+
+
 def _failure(cluster: Object, failed: int, logs: Logs) -> str:
     causes = logs.causes()
     unread = f"the recovery pods' logs could not be read; phase {source.phase(cluster)!r}"
@@ -130,20 +158,8 @@ def _failure(cluster: Object, failed: int, logs: Logs) -> str:
     return f"the restore failed ({failed} failed attempts): {said}"
 
 
-def _disturbed(pods: list[Object]) -> str:
-    """What ended a recovery's pod from outside: the node or the kernel, not what it restored. Empty where nothing did."""
-    found = []
-    for pod in pods:
-        reason = str(at(pod, "status", "reason", default="") or "")
-        if reason in FROM_OUTSIDE or objects.deleting(pod):
-            found.append(f"pod {objects.name(pod)}: {reason or 'it is being deleted'}")
-        for status in at(pod, "status", "containerStatuses", default=[]) or []:
-            if at(status, "state", "terminated", "reason") == OUT_OF_MEMORY:
-                found.append(f"pod {objects.name(pod)}, container {status['name']}: {OUT_OF_MEMORY}")
-    return "; ".join(found)
-
-
-def _where_it_stands(desk: Desk, namespace: str, cluster: Object, pods: list[Object]) -> str:
+def _where_it_stands(desk: Desk, namespace: str, seen: _Seen) -> str:
+    cluster, pods = seen.cluster, seen.pods
     parts = [f"Cluster {objects.name(cluster)} is in phase {source.phase(cluster)!r}"]
     for pod in pods:
         waiting = [

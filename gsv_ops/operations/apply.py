@@ -22,6 +22,8 @@ from gsv_ops.operations.undo import Bundles
 ROOT_RUN_LABEL = "gsv-ops/run"
 OPERATION_LABEL = "gsv-ops/operation"
 EXPIRES_ANNOTATION = "gsv-ops/expires"
+AWAY_SECONDS = 2.0
+"""Between two tries to take something down while the API server is away."""
 
 
 class ClusterMovedOn(OperationFailed):
@@ -177,9 +179,7 @@ def release_made(desk: Desk, journal: Journal, seconds: float) -> list[str]:
         if left:
             left.append(f"{target}: kept for what is still there")
             continue
-        try:
-            _take_down(desk, target, journal, max(1.0, deadline - desk.monotonic()))
-        except errors.KubeError as problem:
+        if problem := _taken_down_by(desk, target, journal, deadline):
             left.append(f"{target}: {problem}")
     return left
 
@@ -221,6 +221,21 @@ def _answered(verb: str, target: Target, journal: Journal) -> Iterator[None]:
     except (errors.Unavailable, errors.UnexpectedResponse):
         journal.outcome(verb, target, "unknown", "the API server gave no answer to it")
         raise
+
+
+def _taken_down_by(desk: Desk, target: Target, journal: Journal, deadline: float) -> str:
+    """Take it down; why it is still there at the deadline. An API server that is away may be back in time."""
+    while True:
+        try:
+            _take_down(desk, target, journal, max(1.0, deadline - desk.monotonic()))
+        except errors.Unavailable as problem:
+            if desk.monotonic() >= deadline:
+                return str(problem)
+            desk.sleep(AWAY_SECONDS)
+        except errors.KubeError as problem:
+            return str(problem)
+        else:
+            return ""
 
 
 def _take_down(desk: Desk, target: Target, journal: Journal, seconds: float) -> None:

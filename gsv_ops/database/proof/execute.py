@@ -13,11 +13,12 @@ from typing import Any
 from gsv_ops.database import fingerprint, fingerprinting, manifest, recovery, source
 from gsv_ops.database.backup.execute import endpoint_of, source_of
 from gsv_ops.database.backup.plan import database_of
+from gsv_ops.database.barman_store import StoreUnreadable
 from gsv_ops.database.compare import Comparison, compare
 from gsv_ops.database.consistent_point import Inconclusive
-from gsv_ops.database.proof import scratch
+from gsv_ops.database.proof import in_store, scratch
 from gsv_ops.database.record import Fingerprint
-from gsv_ops.database.session import DatabaseError
+from gsv_ops.database.session import DatabaseError, Unreachable
 from gsv_ops.kube import errors, objects
 from gsv_ops.kube.protocol import Object
 from gsv_ops.kube.resources import PERSISTENT_VOLUME_CLAIM, POSTGRES_BACKUP, POSTGRES_CLUSTER
@@ -31,6 +32,8 @@ LABEL_FILE = "/var/lib/postgresql/data/pgdata/backup_label.old"
 CONTAINER = "postgres"
 MOST_SHOWN = 50
 PVC_POLL_SECONDS = 1.0
+MOST_READS = 3
+READ_AGAIN_SECONDS = 5.0
 
 
 def execute(desk: Desk, plan: Plan, journal: Journal) -> Mapping[str, Any]:
@@ -41,6 +44,11 @@ def execute(desk: Desk, plan: Plan, journal: Journal) -> Mapping[str, Any]:
     except Inconclusive as problem:
         return {"outcome": "inconclusive", "reason": f"the source could not be fingerprinted now: {problem}", "timings": {}}
     lsn = str(was.to_json()["lsn"])
+    try:
+        if no_base := in_store.why_no_base(desk, database, plan):
+            return {"outcome": "failed", "reason": no_base, "timings": {}, "lsn": lsn, "compared_at": desk.now().isoformat()}
+    except StoreUnreadable as problem:
+        return {"outcome": "inconclusive", "reason": str(problem), "timings": {}}
     lifetime = timedelta(seconds=database.proof.lifetime_seconds)
     policy, cluster = plan.actions
     apply.create(desk, policy, journal, lifetime)
@@ -59,15 +67,15 @@ def execute(desk: Desk, plan: Plan, journal: Journal) -> Mapping[str, Any]:
             logs=logs,
         )
     except recovery.RecoveryFailed as problem:
-        return {"outcome": "failed", "reason": str(problem), "timings": {}, "lsn": lsn, "compared_at": desk.now().isoformat()}
+        reason = f"{problem}.{in_store.lacking_wal(desk, database, plan, lsn, was.timeline)}"
+        return {"outcome": "failed", "reason": reason, "timings": {}, "lsn": lsn, "compared_at": desk.now().isoformat()}
     except recovery.RecoveryOverdue as problem:
         return {"outcome": "inconclusive", "reason": str(problem), "timings": {}}
     timings = dict(recovered.seconds)
     desk.log(f"{name} is ready: " + ", ".join(f"{part} {seconds} s" for part, seconds in timings.items()))
-    wrong_base = _wrong_base(desk, database, recovered.cluster, plan)
     begun = desk.monotonic()
     try:
-        now = _read(desk, database, recovered.cluster)
+        wrong_base, now = _read(desk, database, recovered.cluster, plan)
     except Inconclusive as problem:
         return {"outcome": "inconclusive", "reason": f"the restored database could not be read whole: {problem}", "timings": timings}
     timings["verification"] = round(desk.monotonic() - begun, 1)
@@ -97,11 +105,15 @@ def release(desk: Desk, journal: Journal) -> None:
 
 def volumes_left(desk: Desk, namespace: str, name: str, deadline: float) -> list[str]:
     """The volumes of the scratch cluster `name` that are still there at the deadline (of desk.monotonic); waits for them to go."""
-    while claims := desk.kube.list(PERSISTENT_VOLUME_CLAIM, namespace, labels=f"{source.CLUSTER_LABEL}={name}", metadata_only=True):
-        if desk.monotonic() > deadline:
-            return [f"PersistentVolumeClaim {namespace}/{objects.name(claim)}" for claim in claims]
+    while True:
+        try:
+            claims = desk.kube.list(PERSISTENT_VOLUME_CLAIM, namespace, labels=f"{source.CLUSTER_LABEL}={name}", metadata_only=True)
+            left = [f"PersistentVolumeClaim {namespace}/{objects.name(claim)}" for claim in claims]
+        except errors.Unavailable as problem:
+            left = [f"the volumes of {name}, perhaps: {problem}"]
+        if not left or desk.monotonic() > deadline:
+            return left
         desk.sleep(PVC_POLL_SECONDS)
-    return []
 
 
 def _source_fingerprint(desk: Desk, database: Database, plan: Plan, journal: Journal) -> tuple[Fingerprint, bool]:
@@ -132,6 +144,8 @@ def _wrong_base(desk: Desk, database: Database, cluster: Object, plan: Plan) -> 
     pod = source.primary(cluster)
     try:
         found = desk.kube.exec(database.namespace, pod, CONTAINER, ["cat", LABEL_FILE], timeout=30)
+    except (errors.Unavailable, errors.StreamFailed):
+        raise
     except errors.KubeError as problem:
         return f"which base backup was used could not be read: {problem}"
     expected = f"START WAL LOCATION: {plan.facts['begin LSN']} (file {plan.facts['begin WAL']})"
@@ -141,15 +155,25 @@ def _wrong_base(desk: Desk, database: Database, cluster: Object, plan: Plan) -> 
     return "" if first == expected else f"the restore started from another base backup: {first}, expected {expected}"
 
 
-def _read(desk: Desk, database: Database, cluster: Object) -> Fingerprint:
+def _read(desk: Desk, database: Database, cluster: Object, plan: Plan) -> tuple[str, Fingerprint]:
+    """Why the restore began with another base backup (empty: it did not), and the restored rows. Raises Inconclusive.
+
+    The way there leads through the API server and may break; what is read stands still, so it is read once more, not for ever.
+    """
     scratch = database.model_copy(update={"cluster": objects.name(cluster)})
-    with endpoint_of(desk, scratch, cluster) as endpoint:
+    for attempt in range(1, MOST_READS + 1):
         try:
-            return fingerprint.take(endpoint, limits=fingerprinting.limits(database))
-        except Inconclusive:
-            raise
+            wrong_base = _wrong_base(desk, database, cluster, plan)
+            with endpoint_of(desk, scratch, cluster) as endpoint:
+                return wrong_base, fingerprint.take(endpoint, limits=fingerprinting.limits(database))
+        except (Unreachable, errors.Unavailable, errors.StreamFailed) as problem:
+            if attempt == MOST_READS:
+                raise Inconclusive(str(problem)) from None
+            desk.log(f"reading the restored database broke off, and is begun anew: {problem}")
+            desk.sleep(READ_AGAIN_SECONDS)
         except DatabaseError as problem:
             raise OperationFailed(f"reading the restored database: {problem}") from None
+    raise AssertionError("a read ends or raises")
 
 
 def _outcome(result: Comparison, was: Fingerprint, now: Fingerprint, wrong_base: str) -> dict[str, Any]:

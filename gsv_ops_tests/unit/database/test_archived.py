@@ -95,10 +95,28 @@ def test_a_server_that_cannot_be_asked_does_not_hide_what_was_asked(tmp_path: Pa
         wait(tmp_path, clock, Filling(clock, s3=0))
 
 
-def test_a_store_that_cannot_be_read_ends_the_wait(tmp_path: Path) -> None:
-    class Unreadable:
-        def segments(self, names: Collection[str]) -> set[str]:
-            raise StoreUnreadable("the object store could not be listed")
+class Away:
+    """A store that does not answer until some moment, and has everything then."""
 
-    with pytest.raises(StoreUnreadable):
-        wait(tmp_path, Clock(), Unreadable())
+    def __init__(self, clock: Clock, until: float) -> None:
+        self.clock, self.until = clock, until
+
+    def segments(self, names: Collection[str]) -> set[str]:
+        if self.clock.seconds < self.until:
+            raise StoreUnreadable("the object store could not be listed: EndpointConnectionError")
+        return set(names)
+
+
+def test_a_store_that_is_away_for_a_while_is_waited_for(tmp_path: Path) -> None:
+    clock = Clock()
+    assert wait(tmp_path, clock, Away(clock, 7)) == 7.0
+
+
+def test_a_store_that_stays_away_ends_the_wait_at_its_deadline(tmp_path: Path) -> None:
+    clock = Clock()
+    with pytest.raises(StoreUnreadable) as caught:
+        wait(tmp_path, clock, Away(clock, 1000))
+    assert str(caught.value) == (
+        "whether the WAL to the end of Backup b is archived could not be seen for 11 s: "
+        "the object store could not be listed: EndpointConnectionError"
+    )

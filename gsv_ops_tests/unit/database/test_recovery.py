@@ -10,6 +10,7 @@ from upath import UPath
 
 from gsv_ops.database import recovery
 from gsv_ops.database.recovery import Logs, RecoveryFailed, RecoveryOverdue
+from gsv_ops.kube import errors
 from gsv_ops.kube.protocol import Kube, Object, Resource
 from gsv_ops.operations.operation import Desk
 from gsv_ops.operations.records import Records
@@ -174,6 +175,43 @@ def test_a_wait_has_a_deadline_and_says_where_it_stands(tmp_path: Path) -> None:
         f"pod {NAME}-1-full-recovery-x Pending (full-recovery: ErrImagePull); event FailedScheduling: 0/1 nodes are available"
     )
     assert [text.partition(":")[0] for text in told] == ["recovering for 20 s", "recovering for 40 s", "recovering for 60 s"]
+
+
+def full(now: float) -> dict[str, Any]:
+    log = line(level="error", msg="Restore failed", stderr="ERROR: [Errno 28] No space left on device")
+    return failing(now) | {"log": log if now >= 20 else ""}
+
+
+def test_a_full_volume_is_no_fault_of_the_backup(tmp_path: Path) -> None:
+    """Also when it is told in the moment in which the attempt is seen to have failed."""
+    found, seconds, _ = waited(tmp_path, full)
+    assert isinstance(found, RecoveryOverdue)
+    assert seconds == 20
+    assert str(found).startswith("the recovery was disturbed, which says nothing of the backup: the scratch volume, or the disk below it")
+
+
+def away_from(begin: float, end: float) -> Callable[[float], dict[str, Any]]:
+    """A recovery that is done after 18 s, seen through an API server that is away for a while."""
+
+    def show(now: float) -> dict[str, Any]:
+        if begin <= now < end:
+            raise errors.Unavailable("no answer from the API server at 10.88.0.1")
+        return {"cluster": COMING_UP if now < 18 else SCRATCH}
+
+    return show
+
+
+def test_an_api_server_that_is_away_for_a_while_is_waited_for(tmp_path: Path) -> None:
+    found, seconds, _ = waited(tmp_path, away_from(4, 40))
+    assert found.cluster == SCRATCH
+    assert seconds == 40
+
+
+def test_an_api_server_that_stays_away_makes_it_overdue_and_is_named(tmp_path: Path) -> None:
+    found, seconds, _ = waited(tmp_path, away_from(4, 1000), seconds=60)
+    assert isinstance(found, RecoveryOverdue)
+    assert 60 < seconds <= 64
+    assert str(found) == "the recovery took longer than 60 s. no answer from the API server at 10.88.0.1"
 
 
 def test_what_was_said_stays_known_when_the_log_rolls_on() -> None:

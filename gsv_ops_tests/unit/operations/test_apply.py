@@ -1,6 +1,7 @@
 """The guarded apply, against the fake and the real API server: whoever comes second finds that the object moved, and changes nothing."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, cast
 
@@ -315,6 +316,37 @@ def test_what_does_not_go_is_named_and_what_was_made_before_it_stays(bench: Benc
     for name in ("policy", "held"):
         with pytest.raises(errors.NotFound):
             bench.get(name)
+
+
+class Away:
+    """A Kube whose API server is away for the first deletions."""
+
+    def __init__(self, kube: Kube, times: int) -> None:
+        self._kube, self._left = kube, times
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._kube, name)
+
+    def delete(self, *args: Any, **kwargs: Any) -> None:
+        self._left -= 1
+        if self._left >= 0:
+            raise errors.Unavailable("no answer from the API server")
+        self._kube.delete(*args, **kwargs)
+
+
+@pytest.mark.parametrize(("times", "left"), [(3, []), (99, ["ConfigMap {ns}/one: no answer from the API server"])])
+def test_release_goes_on_when_the_api_server_is_back_and_ends_at_its_deadline(bench: Bench, times: int, left: list[str]) -> None:
+    journal = bench.journal()
+    apply.create(bench.desk(), bench.creation("one"), journal)
+    now = [0.0]
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    kube = Away(cast(Kube, Collected(bench.kube)), times)
+    desk = replace(bench.desk(kube), monotonic=lambda: now[0], sleep=sleep)
+    assert apply.release_made(desk, journal, 20) == [line.format(ns=bench.namespace) for line in left]
+    assert now[0] == (6 if times == 3 else 20)
 
 
 def test_release_survives_one_who_replaces_in_the_same_moment(bench: Bench) -> None:
