@@ -4,7 +4,7 @@ import pytest
 from gsv_sandbox.state import Paths
 
 from gsv_ops_tests.cluster.a_desk import BACKUP_ASSET, ADesk
-from gsv_ops_tests.cluster.breaking import no_object_store, no_wal_taken
+from gsv_ops_tests.cluster.breaking_store import no_object_store, no_wal_taken
 from gsv_ops_tests.cluster.fault_table import backups, proofs
 from gsv_ops_tests.cluster.fault_table.row import Row, expects
 from gsv_ops_tests.cluster.fixtures import HURRIED

@@ -4,7 +4,7 @@ import pytest
 from gsv_sandbox.runs import Run
 
 from gsv_ops_tests.cluster.a_desk import BACKUP_ASSET, PROOF_SECONDS, ADesk
-from gsv_ops_tests.cluster.breaking import taken_from_the_store
+from gsv_ops_tests.cluster.breaking_store import taken_from_the_store
 from gsv_ops_tests.cluster.fault_table import proofs
 from gsv_ops_tests.cluster.fault_table.row import Row, expects
 from gsv_ops_tests.cluster.left import left_of
