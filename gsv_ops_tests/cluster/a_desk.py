@@ -94,7 +94,7 @@ class ADesk:
         job = "backup_database" if database == "cmp_postgres" else f"backup_database_{database}"
         return self.run(job, asset_config(f"database__{database}__backup", config), BACKUP_SECONDS)
 
-    def proof(self, **config: str) -> Run:
+    def proof(self, **config: str | bool) -> Run:
         """A prove_backup that is on its way."""
         return self.launch("prove_backup", asset_config(PROOF_NODE, config))
 
@@ -150,7 +150,7 @@ class ADesk:
         self.pause(run, signal.SIGCONT)
 
 
-def asset_config(node: str, config: Mapping[str, str]) -> dict[str, Any]:
+def asset_config(node: str, config: Mapping[str, str | bool]) -> dict[str, Any]:
     """Configuration of an asset's job as the launchpad writes it."""
     return {"ops": {node: {"config": dict(config)}}}
 

@@ -8,7 +8,7 @@ import pytest
 from kubernetes.client.exceptions import ApiException
 
 from gsv_ops_tests.cluster.a_desk import ADesk
-from gsv_ops_tests.cluster.fault_table import backups
+from gsv_ops_tests.cluster.fault_table import backups, proofs
 from gsv_ops_tests.cluster.fault_table.row import Row, expects
 from gsv_ops_tests.cluster.fixtures import CLASH
 from gsv_ops_tests.cluster.left import left_of
@@ -58,3 +58,19 @@ def test_it_is_refused_in_the_plan_while_the_operator_says_that_archiving_fails(
     with row.timed():
         run = a_desk.backup(database="archive_clash")
     row.judge(run, left_of(outside, run))
+
+
+@expects(proofs.CLASH_COMPLETED)
+def test_a_backup_of_it_that_the_operator_completed_is_not_proven(row: Row, a_desk: ADesk, outside: Outside, clash: str) -> None:
+    """One that somebody made by hand."""
+    name = f"{clash}-by-hand"
+    spec = {"cluster": {"name": clash}, "method": "plugin", "pluginConfiguration": {"name": "barman-cloud.cloudnative-pg.io"}}
+    body = {"apiVersion": "/".join(CNPG), "kind": "Backup", "metadata": {"name": name, "namespace": NAMESPACE}, "spec": spec}
+    outside.custom.create_namespaced_custom_object(*CNPG, NAMESPACE, "backups", body)
+    try:
+        until(lambda: outside.get("backups", name).get("status", {}).get("phase") == "completed", 90, "the operator to say completed")
+        with row.timed():
+            run = a_desk.follow(a_desk.proof(database="archive_clash", backup=name, fingerprint_now=True))
+        row.judge(run, left_of(outside, run))
+    finally:
+        outside.custom.delete_namespaced_custom_object(*CNPG, NAMESPACE, "backups", name)

@@ -1,10 +1,9 @@
 """What backup_database says when the database or its store does not play along."""
 
 import pytest
-from gsv_sandbox.state import Paths
 
 from gsv_ops_tests.cluster.a_desk import BACKUP_ASSET, ADesk
-from gsv_ops_tests.cluster.breaking_store import no_object_store, no_wal_taken
+from gsv_ops_tests.cluster.breaking_store import no_wal_taken
 from gsv_ops_tests.cluster.fault_table import backups, proofs
 from gsv_ops_tests.cluster.fault_table.row import Row, expects
 from gsv_ops_tests.cluster.fixtures import HURRIED
@@ -52,13 +51,3 @@ def test_a_completed_backup_whose_wal_is_not_in_the_store_does_not_count(row: Ro
         assert [body["status"]["phase"] for body in made] == ["completed"], f"else this shows nothing: {run.failure}"
     row.judge(run, left_of(outside, run))
     assert f"Changed: create Backup cmp/{made[0]['metadata']['name']}." in run.failure
-
-
-@expects(backups.STORE_DOWN_BEFORE)
-def test_without_its_object_store_a_backup_fails_and_says_so(row: Row, a_desk: ADesk, outside: Outside, sandbox: Paths) -> None:
-    """Within its deadlines, with the cause from the pod's log, and it is known what there is of it."""
-    with no_object_store(outside, sandbox), row.timed():
-        run = a_desk.backup()
-    row.judge(run, left_of(outside, run))
-    made = outside.names("backups", f"gsv-ops/run={run.run_id}")
-    assert f"Changed: create Backup cmp/{made.pop()}." in run.failure

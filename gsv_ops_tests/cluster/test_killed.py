@@ -1,14 +1,13 @@
 """Runs whose workers are killed with -9: what they leave is known, adopted, or taken down, and nothing is done twice."""
 
-from collections.abc import Callable
-
 import pytest
-from gsv_sandbox.runs import Run
 
+from gsv_ops_tests.cluster import moments
 from gsv_ops_tests.cluster.a_desk import BACKUP_ASSET, BACKUP_NODE, BACKUP_SECONDS, PROOF_ASSET, PROOF_SECONDS, ADesk, asset_config
 from gsv_ops_tests.cluster.fault_table import backups, proofs
 from gsv_ops_tests.cluster.fault_table.row import Row, expects
 from gsv_ops_tests.cluster.left import left_of
+from gsv_ops_tests.cluster.moments import Moment
 from gsv_ops_tests.cluster.outside import CLUSTER, Outside, until
 from gsv_ops_tests.cluster.restored import scratch_of
 
@@ -24,7 +23,7 @@ def test_the_next_proof_takes_down_what_a_killed_one_left_and_proves(row: Row, a
     made_before = outside.names("backups")
     killed = a_desk.proof(backup=backup_name)
     scratch = scratch_of(killed)
-    until(lambda: any(name.startswith("PersistentVolumeClaim/") for name in outside.everything_named(scratch)), 90, "the scratch cluster")
+    moments.scratch_has_a_volume(a_desk, outside, killed)
     a_desk.kill(killed)
     with row.timed():
         a_desk.follow(killed, NOTICED_SECONDS)
@@ -45,31 +44,16 @@ def test_the_next_proof_takes_down_what_a_killed_one_left_and_proves(row: Row, a
     assert CLUSTER in outside.names("clusters")
 
 
-def begun(a_desk: ADesk, outside: Outside, run: Run) -> None:
-    """Until the run's worker works, and has made nothing yet."""
-    until(lambda: a_desk.processes(run), 60, "the worker", every=0.05)
-
-
-def made(a_desk: ADesk, outside: Outside, run: Run) -> None:
-    """Until its Backup is there."""
-    until(lambda: outside.names("backups", f"gsv-ops/run={run.run_id}"), 60, "the Backup", every=0.05)
-
-
-def completed(a_desk: ADesk, outside: Outside, run: Run) -> None:
-    """Until its Backup is completed: it waits for the WAL, or reads the rows."""
-    a_desk.wait_line(run, " is completed: id ", BACKUP_SECONDS)
-
-
 @pytest.mark.parametrize(
     "moment",
     [
-        pytest.param(begun, marks=expects(backups.KILLED_BEFORE)),
-        pytest.param(made, marks=expects(backups.KILLED_MADE)),
-        pytest.param(completed, marks=expects(backups.KILLED_COMPLETED)),
+        pytest.param(moments.worker_begun, marks=expects(backups.KILLED_BEFORE)),
+        pytest.param(moments.backup_asked, marks=expects(backups.KILLED_MADE)),
+        pytest.param(moments.backup_completed, marks=expects(backups.KILLED_COMPLETED)),
     ],
 )
 def test_a_killed_backup_is_adopted_when_it_is_run_again_from_its_failure(
-    row: Row, a_desk: ADesk, outside: Outside, moment: Callable[[ADesk, Outside, Run], None]
+    row: Row, a_desk: ADesk, outside: Outside, moment: Moment
 ) -> None:
     """Exactly one Backup of both runs: the one that was made first."""
     killed = a_desk.launch("backup_database", asset_config(BACKUP_NODE, {}))
@@ -87,3 +71,25 @@ def test_a_killed_backup_is_adopted_when_it_is_run_again_from_its_failure(
     assert len(every) == 1
     assert not first or [body["metadata"]["uid"] for body in every] == [body["metadata"]["uid"] for body in first]
     assert again.materialized[BACKUP_ASSET]["backup"] == every[0]["metadata"]["name"]
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        pytest.param(moments.scratch_read, marks=expects(proofs.KILLED_READING)),
+        pytest.param(moments.scratch_going, marks=expects(proofs.KILLED_RELEASING)),
+    ],
+)
+def test_the_sweeper_takes_down_what_a_killed_proof_left(
+    row: Row, a_desk: ADesk, outside: Outside, backup_name: str, moment: Moment
+) -> None:
+    """Also when it was killed so late that the rest goes by itself."""
+    killed = a_desk.proof(backup=backup_name)
+    moment(a_desk, outside, killed)
+    a_desk.kill(killed)
+    with row.timed():
+        a_desk.follow(killed, NOTICED_SECONDS)
+    row.judge(killed, left_of(outside, killed))
+    swept = a_desk.run("sweep_scratch_clusters", {"mode": "apply"}, 240)
+    assert swept.status == "SUCCESS", swept.failure
+    until(lambda: not left_of(outside, killed)(), 60, "nothing of it to be left")

@@ -1,10 +1,11 @@
-"""What prove_backup says, and takes down, when something is wrong with the restore or with the run."""
+"""What prove_backup says, and takes down, when something is wrong with what was restored, with its volume or with the run."""
+
+from pathlib import Path
 
 import pytest
-from gsv_sandbox.runs import Run
 
-from gsv_ops_tests.cluster.a_desk import BACKUP_ASSET, PROOF_SECONDS, ADesk
-from gsv_ops_tests.cluster.breaking_store import taken_from_the_store
+from gsv_ops_tests.cluster.a_desk import PROOF_SECONDS, ADesk
+from gsv_ops_tests.cluster.breaking import small_volume
 from gsv_ops_tests.cluster.fault_table import proofs
 from gsv_ops_tests.cluster.fault_table.row import Row, expects
 from gsv_ops_tests.cluster.left import left_of
@@ -13,18 +14,8 @@ from gsv_ops_tests.cluster.restored import scratch_of, standing_still
 
 pytestmark = pytest.mark.cluster
 
-
-@expects(proofs.WAL_MISSING)
-def test_a_wal_segment_that_is_missing_fails_the_proof_with_the_cause(row: Row, a_desk: ADesk, outside: Outside, first_backup: Run) -> None:
-    """The segment that the target lies in."""
-    said = first_backup.materialized[BACKUP_ASSET]
-    segment = outside.value(outside.primary(), f"select pg_walfile_name('{said['fingerprint LSN']}')")
-    assert segment > said["end WAL"], "it must lie after the backup, or the base backup itself would be incomplete"
-    with taken_from_the_store(outside, segment), row.timed():
-        run = a_desk.follow(a_desk.proof(backup=said["backup"]), PROOF_SECONDS)
-    row.judge(run, left_of(outside, run))
-    assert not run.checks["restored_rows_are_equal"]["success"]
-    assert run.checks["nothing_is_left_of_the_proof"]["success"]
+MEGABYTES = 48
+"""Less than the dataset needs."""
 
 
 @expects(proofs.ROWS_CHANGED)
@@ -45,6 +36,21 @@ def test_a_row_changed_in_the_restored_database_fails_the_proof_and_is_named(
     assert f"registry.tickets: has another number of rows (rows: source {tickets}, restored {tickets - 1})" in run.failure
     assert f"registry.users: has as many rows with other content (rows: source {users}, restored {users})" in run.failure
     assert not run.checks["restored_rows_are_equal"]["success"]
+
+
+@expects(proofs.VOLUME_FULL)
+def test_a_scratch_volume_that_is_full_says_nothing_of_the_backup(
+    row: Row, a_desk: ADesk, outside: Outside, backup_name: str, tmp_path: Path
+) -> None:
+    """A file system of a few megabytes under the scratch cluster's claim."""
+    run = a_desk.proof(backup=backup_name)
+    claim = f"{scratch_of(run)}-1"
+    with small_volume(outside, tmp_path, claim, MEGABYTES):
+        with row.timed():
+            assert not outside.everything_named(scratch_of(run)) - {f"PersistentVolume/small-{claim} of {claim}"}, "the claim was first"
+            a_desk.follow(run, PROOF_SECONDS)
+        until(lambda: f"PersistentVolumeClaim/{claim}" not in outside.everything_named(claim), 30, f"{claim} to be gone")
+    row.judge(run, left_of(outside, run))
 
 
 @expects(proofs.CANCELLED)

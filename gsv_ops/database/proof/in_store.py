@@ -5,7 +5,7 @@ from __future__ import annotations
 from gsv_ops.database import source, wal_needed
 from gsv_ops.database.backup.execute import source_of, store_of
 from gsv_ops.database.backup.verify import DONE
-from gsv_ops.database.lsn import parse_lsn, segment_ending_at
+from gsv_ops.database.lsn import parse_lsn, segment_name
 from gsv_ops.database.wal import archiver_status
 from gsv_ops.kube.errors import KubeError
 from gsv_ops.kube.resources import POSTGRES_CLUSTER
@@ -35,7 +35,7 @@ def lacking_wal(desk: Desk, database: Database, plan: Plan, lsn: str, timeline: 
     try:
         with source_of(desk, database) as primary:
             size = archiver_status(primary.session).segment_size
-            last = segment_ending_at(parse_lsn(lsn) + 1, timeline, size)
+            last = segment_name(parse_lsn(lsn), timeline, size)
             missing = wal_needed.missing(primary.store, plan.facts["begin WAL"], last, size)
     except (OperationFailed, KubeError) as problem:
         return f" Whether the object store has all the WAL up to the target is not known: {problem}"

@@ -57,13 +57,80 @@ TWO_AT_ONCE = Fault(
     left=("Backup",),
 )
 
+STORE_DOWN_DURING = Fault(
+    "the object store goes down while the base backup is copied",
+    "stopped",
+    within=150,
+    says=(STORE,),
+    left=("Backup",),
+)
+STORE_DOWN_AFTER = Fault(
+    "the object store goes down when the backup is completed, and is back before the time for its WAL is over",
+    "good",
+    within=120,
+    left=("Backup",),
+)
+CREDENTIALS_WRONG = Fault(
+    "the Secret of the object store holds a key that the store does not know",
+    "stopped",
+    within=150,
+    says=("SignatureDoesNotMatch",),
+    left=("Backup",),
+)
+OPERATOR_ASKED = Fault(
+    "the operator's pod is deleted as soon as the Backup is there",
+    "good",
+    within=150,
+    left=("Backup",),
+)
+OPERATOR_COPYING = Fault(
+    "the operator's pod is deleted while the base backup is copied",
+    "good",
+    within=150,
+    left=("Backup",),
+)
+OPERATOR_COMPLETED = Fault(
+    "the operator's pod is deleted when the backup is completed",
+    "good",
+    within=150,
+    left=("Backup",),
+)
+API_COPYING = Fault(
+    "the API server is restarted while the base backup is copied",
+    "good",
+    within=150,
+    left=("Backup",),
+)
+API_COMPLETED = Fault(
+    "the API server is restarted when the backup is completed, and rows are about to be read through it",
+    "good",
+    within=150,
+    left=("Backup",),
+)
+PRIMARY_KILLED = Fault(
+    "the primary's pod is killed while the base backup is copied",
+    "stopped",
+    within=180,
+    says=("primary",),
+    left=("Backup",),
+)
+
 ROWS = (
     OLD_TRANSACTION,
     WAL_NOT_TAKEN,
     STORE_DOWN_BEFORE,
+    STORE_DOWN_DURING,
+    STORE_DOWN_AFTER,
+    CREDENTIALS_WRONG,
     CLASH_SEEN,
     KILLED_BEFORE,
     KILLED_MADE,
     KILLED_COMPLETED,
+    OPERATOR_ASKED,
+    OPERATOR_COPYING,
+    OPERATOR_COMPLETED,
+    API_COPYING,
+    API_COMPLETED,
+    PRIMARY_KILLED,
     TWO_AT_ONCE,
 )
