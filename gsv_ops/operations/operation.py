@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 
 from gsv_ops.kube.protocol import Kube
 from gsv_ops.operations.journal import Journal
+from gsv_ops.operations.looking import at_targets
 from gsv_ops.operations.plan import Plan
 from gsv_ops.operations.records import Records
 from gsv_ops.platform.spec import PlatformSpec
@@ -142,6 +143,7 @@ class Operation(Generic[P, S]):
     verify(desk, plan, results) asks the cluster whether it is so; release(desk, journal) takes down what execute made.
     `default_mode` stands in the launchpad of an operation without an asset: `apply` only where that is the safe side.
     `plan_required`: it is applied only by a plan that was read, but where `plan_waived` says that the environment does without.
+    `look`: the kubectl lines that show, without the desk, what a run did, from its plan, its root run and its results; they only read.
     `keeps_undo`: what it deletes somebody may want back, so it is written to an undo bundle first.
     """
 
@@ -154,6 +156,7 @@ class Operation(Generic[P, S]):
     verify: Callable[[Desk, Plan, Mapping[str, Any]], Verdict]
     rerun: str
     release: Callable[[Desk, Journal], None] = nothing_to_release
+    look: Callable[[Plan, str, Mapping[str, Any]], Sequence[str]] = at_targets
     pool: str | None = None
     plan_required: bool = False
     plan_waived: Callable[[PlatformSpec], bool] = lambda _: False

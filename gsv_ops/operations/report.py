@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
 import dagster as dg
 import yaml
 
-from gsv_ops.operations.operation import Check, Fact, Link, Markdown, Table, Timestamp
+from gsv_ops.operations.journal import Journal
+from gsv_ops.operations.operation import Check, Fact, Link, Markdown, Table, Timestamp, Verdict
 from gsv_ops.operations.plan import Plan
 
 LOCATION = "gsv_ops"
@@ -45,6 +46,33 @@ def plan_metadata(plan: Plan, apply_url: str) -> dict[str, dg.MetadataValue[Any]
         if rows:
             facts[name] = _value(Table(rows[:MOST_ROWS]))
     return facts
+
+
+def outcome_metadata(
+    plan: Plan, journal: Journal, verdict: Verdict, look: Sequence[str], evidence: str
+) -> dict[str, dg.MetadataValue[Any]]:
+    """What a run did, as an operator reads it: in words with the kubectl lines that show it, as numbers that are plotted, as a table."""
+    done = [outcome for outcome in journal.outcomes if outcome.result == "done"]
+    rows = [{"do": o.verb, "target": o.target, "result": o.result, "detail": o.detail} for o in journal.outcomes]
+    facts: dict[str, Fact] = {
+        "summary": Markdown(_summary(plan, verdict, look)),
+        "verdict": verdict.word or verdict.status,
+        "reason": verdict.reason,
+        "changed": len(done),
+        "left alone": len(plan.kept),
+        **verdict.facts,
+        "what was done": Table(rows[:MOST_ROWS]),
+        "plan": plan.id,
+        "environment": plan.environment,
+        "cluster": plan.cluster_identity,
+    }
+    return {**metadata(facts), "evidence": dg.MetadataValue.path(evidence)}
+
+
+def _summary(plan: Plan, verdict: Verdict, look: Sequence[str]) -> str:
+    lines = "\n".join(look)
+    shown = f"\n\nTo look at it without the desk (this only reads):\n\n```bash\n{lines}\n```" if look else ""
+    return f"**{verdict.word or verdict.status}**: {verdict.reason}\n\nPlan `{plan.id}` in {plan.environment}.{shown}"
 
 
 def apply_url(job: str, config: Mapping[str, Any]) -> str:

@@ -158,15 +158,8 @@ def verify_step(
         where = write_evidence(
             context, desk.records, operation.name, plan, journal, verdict={"status": verdict.status, "word": word, "reason": verdict.reason}
         )
-    facts = {
-        "verdict": dg.MetadataValue.text(word),
-        "reason": dg.MetadataValue.text(verdict.reason),
-        **report.metadata(verdict.facts),
-        "plan": dg.MetadataValue.text(plan.id),
-        "environment": dg.MetadataValue.text(plan.environment),
-        "cluster": dg.MetadataValue.text(plan.cluster_identity),
-        "evidence": dg.MetadataValue.path(where),
-    }
+    look = operation.look(plan, journal.root_run_id, body["results"])
+    facts = report.outcome_metadata(plan, journal, verdict, look, where)
     results = [report.check_result(check, key) for check in verdict.checks] if key else []
     tell: Callable[[Any], None] = context.log_event  # it takes evaluations, and its signature does not say so
     checks = [result for result in results if result.check_name in own]

@@ -13,7 +13,7 @@ from gsv_ops.database.lsn import parse_lsn
 from gsv_ops.kube import objects
 from gsv_ops.kube.objects import at, parse_time
 from gsv_ops.kube.resources import POSTGRES_BACKUP, POSTGRES_CLUSTER
-from gsv_ops.operations.operation import Check, Desk, Fact, Markdown, Table, Timestamp, Verdict
+from gsv_ops.operations.operation import Check, Desk, Fact, Table, Timestamp, Verdict
 from gsv_ops.operations.plan import Plan
 from gsv_ops.platform.spec import BackupLimits
 
@@ -110,5 +110,4 @@ def _facts(results: Mapping[str, Any], size: int) -> dict[str, Fact]:
         }
         if taken["not_compared"]:
             facts["not compared"] = Table([dict(row) for row in taken["not_compared"]])
-    facts["look closer"] = Markdown(f"`kubectl describe backups.postgresql.cnpg.io {backup['name']}`")
     return facts

@@ -72,6 +72,12 @@ def test_an_asset_is_materialised_when_it_is_so(toys: Toys) -> None:
     assert made.materialization.asset_key == toy.KEY
     assert (shown["verdict"].value, shown["reason"].value, shown["litres"].value) == ("good", "painted", 1.5)
     assert shown["cluster"].value == toy.HERE
+    name = f"thing-{ran.run_id[:8]}"
+    assert "**good**: painted" in str(shown["summary"].value)
+    assert f"```bash\nkubectl describe configmaps -n cmp {name}\n```" in str(shown["summary"].value)
+    [row] = shown["what was done"].records  # type: ignore[union-attr]
+    assert dict(row.data) == {"do": "create", "target": f"ConfigMap cmp/{name}", "result": "done", "detail": ""}
+    assert (shown["changed"].value, shown["left alone"].value) == (1, 0), "they are plotted"
     assert checks(toys) == {"it_is_there": "SUCCEEDED", "it_is_pretty": "SUCCEEDED"}
 
 
