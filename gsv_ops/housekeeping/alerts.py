@@ -55,12 +55,17 @@ class Entry:
 
 @dataclass(frozen=True)
 class Known:
-    """What was known at the end of the last tick. `since`: of what failed before, nothing is told. `up_since`: ticking without a gap."""
+    """What was known at the end of the last tick. `since`: of what failed before, nothing is told. `up_since`: ticking without a gap.
+
+    `spoke`: this desk was the one that tells. `shown`: what its check `somebody_is_told` said last.
+    """
 
     since: datetime
     up_since: datetime
     ticked: datetime
     entries: Mapping[str, Entry] = field(default_factory=dict)
+    spoke: bool = True
+    shown: str = ""
 
     @property
     def firing(self) -> Mapping[str, Alert]:
@@ -73,9 +78,10 @@ def begun(cursor: str | None, now: datetime, gap: timedelta) -> Known:
         body = json.loads(cursor or "")
         since, up_since, ticked = (datetime.fromisoformat(body[name]) for name in ("since", "up_since", "ticked"))
         entries = {name: _entry(entry) for name, entry in body["entries"].items()}
+        spoke, shown = bool(body.get("spoke", True)), str(body.get("shown", ""))
     except (ValueError, KeyError, TypeError):
         return Known(now, now, now)
-    return Known(since, now if now - ticked > gap else up_since, now, entries)
+    return Known(since, now if now - ticked > gap else up_since, now, entries, spoke, shown)
 
 
 def reconcile(known: Known, firing: Iterable[Alert], now: datetime, receivers: Sequence[str]) -> Known:

@@ -2,8 +2,8 @@
 
 import dagster as dg
 
-from gsv_ops.housekeeping.assets import FREEZE_ASSET
-from gsv_ops.housekeeping.checks import desk_is_not_frozen
+from gsv_ops.housekeeping.assets import ALERTS_ASSET, FREEZE_ASSET
+from gsv_ops.housekeeping.checks import desk_is_not_frozen, somebody_is_told
 from gsv_ops.housekeeping.jobs import FREEZE, UNDO, UNFREEZE
 from gsv_ops.housekeeping.schedules import schedules
 from gsv_ops.housekeeping.sensors import sensors
@@ -12,8 +12,8 @@ from gsv_ops.housekeeping.sensors import sensors
 def definitions() -> dg.Definitions:
     """The room's jobs, asset, check and sensors; resources come from gsv_ops/definitions.py."""
     return dg.Definitions(
-        assets=[FREEZE_ASSET],
-        asset_checks=[desk_is_not_frozen],
+        assets=[ALERTS_ASSET, FREEZE_ASSET],
+        asset_checks=[desk_is_not_frozen, somebody_is_told],
         jobs=[FREEZE, UNDO, UNFREEZE],
         schedules=schedules(),
         sensors=sensors(),

@@ -11,9 +11,11 @@ from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatu
 from dagster._core.storage.asset_check_execution_record import COMPLETED_ASSET_CHECK_EXECUTION_RECORD_STATUSES
 from dagster._utils.schedules import schedule_execution_time_iterator
 
+from gsv_ops.housekeeping import alerts
 from gsv_ops.housekeeping.judge import SCHEDULE_SLACK, SENSOR_INTERVALS, SENSOR_SLACK, CheckState, FailedRun, Tick, Ticking
 
 MOST_RUNS = 100
+MOST_OF_ONE = 10
 MOST_SUBJECTS = 30
 TICKS = 2
 BY_ITSELF = ("dagster/schedule_name", "dagster/sensor_name")
@@ -22,14 +24,17 @@ RETRY = "dagster/retry_number"
 REFUSED = "gsv/refused"
 
 
-def failed_runs(instance: dg.DagsterInstance, after: datetime) -> list[FailedRun]:
-    """The first failure, after that time, of each operation (or job that is none) that has not succeeded since.
+def failed_runs(instance: dg.DagsterInstance, repository: dg.RepositoryDefinition, after: datetime, own_after: datetime) -> list[FailedRun]:
+    """The first failure of each operation (or job that is none) that has not succeeded since.
 
-    A retry is no failure of its own, and a run that a freeze refused is none at all.
+    Of what somebody launched: after `after`. Of what a schedule or sensor of the repository launched: after `own_after`, since nobody may
+    have looked. A retry is no failure of its own, and a run that a freeze refused is none at all.
     """
     failures: dict[str, list[dg.RunRecord]] = {}
-    for record in instance.get_run_records(dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], updated_after=after), limit=MOST_RUNS):
-        if _ended(record) >= after and not {RETRY, REFUSED} & record.dagster_run.tags.keys():
+    known = set[str]()
+    for record in [*_failures(instance, after, {}, MOST_RUNS), *_own_failures(instance, repository, own_after)]:
+        if record.dagster_run.run_id not in known:
+            known.add(record.dagster_run.run_id)
             failures.setdefault(_subject(record.dagster_run), []).append(record)
     found = []
     for subject, records in list(failures.items())[:MOST_SUBJECTS]:
@@ -41,6 +46,21 @@ def failed_runs(instance: dg.DagsterInstance, after: datetime) -> list[FailedRun
             by_itself = any(tag in run.tags for tag in BY_ITSELF)
             found.append(FailedRun(subject, run.job_name, run.run_id, _ended(first), by_itself, _said(instance, run.run_id)))
     return found
+
+
+def _own_failures(instance: dg.DagsterInstance, repository: dg.RepositoryDefinition, after: datetime) -> Iterator[dg.RunRecord]:
+    """The newest failures of each schedule and sensor: asked for one by one, so that none that fails often hides the others."""
+    schedules, sensors = ([one.name for one in own] for own in (repository.schedule_defs, repository.sensor_defs))
+    for tag, names in zip(BY_ITSELF, (schedules, sensors), strict=True):
+        for name in names:
+            yield from _failures(instance, after, {tag: name}, MOST_OF_ONE)
+
+
+def _failures(instance: dg.DagsterInstance, after: datetime, tags: dict[str, str], most: int) -> Iterator[dg.RunRecord]:
+    wanted = dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], updated_after=after, tags=tags)
+    for record in instance.get_run_records(wanted, limit=most):
+        if _ended(record) >= after and not {RETRY, REFUSED} & record.dagster_run.tags.keys():
+            yield record
 
 
 def checks(instance: dg.DagsterInstance, repository: dg.RepositoryDefinition) -> list[CheckState]:
@@ -89,6 +109,14 @@ def last_tick(instance: dg.DagsterInstance, sensor: str) -> datetime | None:
         return None
     ended = instance.get_ticks(state.instigator_origin_id, state.selector_id, limit=1, statuses=[TickStatus.SUCCESS, TickStatus.SKIPPED])
     return _utc(ended[0].timestamp) if ended else None
+
+
+def spoke(instance: dg.DagsterInstance, sensor: str) -> bool:
+    """Whether that sensor was, at its last tick, the one of this cluster's desks that tells; true where nobody knows."""
+    state = _states(instance).get((InstigatorType.SENSOR, sensor))
+    cursor = getattr(state.instigator_data, "cursor", None) if state else None
+    moment = datetime.now(UTC)
+    return alerts.begun(cursor, moment, timedelta(0)).spoke
 
 
 def _asked_for(instance: dg.DagsterInstance, repository: dg.RepositoryDefinition) -> dict[dg.AssetCheckKey, datetime]:

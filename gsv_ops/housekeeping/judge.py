@@ -16,6 +16,7 @@ TICK_FAILED = "GsvOpsTickFailed"
 STANDS_STILL = "GsvOpsStandsStill"
 SWITCHED_OFF = "GsvOpsSwitchedOff"
 CANNOT_WATCH = "GsvOpsCannotWatch"
+NOBODY_ACTS = "GsvOpsNobodyActs"
 HEARTBEAT = "GsvOpsHeartbeat"
 
 SCHEDULE_SLACK = timedelta(minutes=10)
@@ -151,6 +152,20 @@ def cannot_watch(what: str, problem: Exception, environment: str, desk_url: str,
         short(f"{type(problem).__name__}: {problem}"),
         "look at Dagster's storage; until it is mended, nothing is told of them",
         f"{desk_url}/deployment/health",
+        now,
+    )
+
+
+def nobody_acts(problem: str, environment: str, desk_url: str, now: datetime) -> Alert:
+    """That no desk is known to hold the Lease: then none acts by itself, and each may tell."""
+    return Alert(
+        NOBODY_ACTS,
+        {"environment": environment},
+        "critical",
+        f"no desk of {environment} is known to hold the Lease, so nothing happens by itself",
+        short(problem),
+        "look whether the API server answers and desk.lease_namespace of platform.yaml exists; the ticks of watch_desk say who acts",
+        f"{desk_url}/locations/gsv_ops/sensors/watch_desk",
         now,
     )
 

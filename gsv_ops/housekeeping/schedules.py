@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from gsv_ops.housekeeping import history, tell
+from gsv_ops.housekeeping import history, tell, voice
 from gsv_ops.housekeeping.checks import desk_is_not_frozen
 from gsv_ops.housekeeping.notify import NotTold
 from gsv_ops.housekeeping.sensors import TELL, TELL_SECONDS
@@ -24,7 +24,8 @@ def schedules() -> list[dg.ScheduleDefinition]:
         cron_schedule=bound.spec.desk.alerts.heartbeat,
         execution_timezone="UTC",
         default_status=dg.DefaultScheduleStatus.RUNNING if bound.automation else dg.DefaultScheduleStatus.STOPPED,
-        description=f"Tells Alertmanager that the desk is alive, as long as the sensor {TELL} ticks too. It starts no run.",
+        description="Tells Alertmanager that the desk is alive, as long as it holds "
+        f"the Lease and the sensor {TELL} ticks too. It starts no run.",
     )
     def heartbeat(context: dg.ScheduleEvaluationContext, desk: dg.ResourceParam[DeskFactory]) -> dg.SkipReason:
         now = datetime.now(UTC)
@@ -32,6 +33,9 @@ def schedules() -> list[dg.ScheduleDefinition]:
         if last is None or now - last > TELLING_IS_LATE:
             when = f"since {last:%Y-%m-%d %H:%M:%S %Z}" if last else "ever"
             return dg.SkipReason(f"withheld, so that something outside raises the alarm: {TELL} has not ticked to its end {when}")
+        own = voice.of(desk, now, history.spoke(context.instance, TELL))
+        if not own.speaks:
+            return dg.SkipReason(f"no heartbeat of this desk: {own.why_silent}")
         try:
             return dg.SkipReason(tell.heartbeat(desk, now))
         except NotTold as problem:

@@ -1,12 +1,13 @@
 """What the desk watches of itself: its Lease and the freeze, and what it tells of what goes wrong."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from gsv_ops.housekeeping import alerts, history, judge, state, tell
-from gsv_ops.housekeeping.assets import FREEZE_KEY
+from gsv_ops.housekeeping import alerts, history, judge, state, tell, voice
+from gsv_ops.housekeeping.assets import ALERTS_KEY, FREEZE_KEY
 from gsv_ops.operations import gate
 from gsv_ops.operations.desk import DeskFactory
 from gsv_ops.operations.freeze import UNFREEZE
@@ -52,15 +53,26 @@ def sensors() -> list[dg.SensorDefinition]:
         name=TELL,
         minimum_interval_seconds=TELL_SECONDS,
         default_status=running,
-        description="Tells Alertmanager and the webhook of failed runs, failed or overdue checks, and schedules or sensors that error or "
+        description="If this desk holds the Lease, tells Alertmanager and the webhook "
+        "of failed runs, failed or overdue checks, and schedules or sensors that error or "
         "stand still, each once and when it is over. It changes nothing, and goes on while the desk is frozen.",
     )
     def tell_alerts(context: dg.SensorEvaluationContext, desk: dg.ResourceParam[DeskFactory]) -> dg.SensorResult:
         now = datetime.now(UTC)
         known = alerts.begun(context.cursor, now, GAP)
-        firing = _firing(context, desk.binding, known, now)
-        known, word = tell.everybody(desk, known, firing, now)
-        return dg.SensorResult(skip_reason=dg.SkipReason(word), cursor=alerts.cursor(known))
+        own = voice.of(desk, now, known.spoke)
+        if own.speaks:
+            firing = _firing(context, desk.binding, known, now)
+            if own.unknown:
+                firing.append(judge.nobody_acts(own.unknown, desk.binding.environment or "none", _url(desk.binding), now))
+            known, word, reached = tell.everybody(desk, known, firing, now)
+            seen = reached.check
+        else:
+            word, seen = own.why_silent, tell.silent(own.why_silent)
+        shown = f"{seen.passed}: {seen.description}"
+        events = [] if shown == known.shown else [evaluation(check_result(seen, ALERTS_KEY))]
+        known = replace(known, spoke=own.speaks, shown=shown)
+        return dg.SensorResult(skip_reason=dg.SkipReason(word), cursor=alerts.cursor(known), asset_events=events)
 
     return [watch_desk, tell_alerts]
 
@@ -71,9 +83,10 @@ def _firing(context: dg.SensorEvaluationContext, bound: Binding, known: alerts.K
     assert repository is not None
     settings = bound.spec.desk.alerts
     after = max(known.since, now - timedelta(seconds=settings.run_failure_seconds))
-    url = tell.desk_url(settings)
+    own_after = max(known.since, now - timedelta(seconds=settings.own_run_failure_seconds))
+    url = _url(bound)
     sources: dict[str, Callable[[], list[alerts.Alert]]] = {
-        "runs": lambda: judge.failed_runs(history.failed_runs(instance, after), environment, url),
+        "runs": lambda: judge.failed_runs(history.failed_runs(instance, repository, after, own_after), environment, url),
         "checks": lambda: judge.checks(history.checks(instance, repository), environment, url, now),
         "schedules and sensors": lambda: judge.ticking(
             history.ticking(instance, repository, TELL, now), environment, url, now, known.up_since
@@ -86,3 +99,7 @@ def _firing(context: dg.SensorEvaluationContext, bound: Binding, known: alerts.K
         except Exception as problem:  # noqa: BLE001  one source that fails must not silence the others
             found.append(judge.cannot_watch(what, problem, environment, url, now))
     return found
+
+
+def _url(bound: Binding) -> str:
+    return tell.desk_url(bound.spec.desk.alerts)

@@ -178,6 +178,7 @@ class AlertSettings(_Model):
     post_seconds: Annotated[int, Field(ge=1, le=3)]
     keep_seconds: Annotated[int, Field(ge=180)]
     run_failure_seconds: Seconds
+    own_run_failure_seconds: Seconds = 3_024_000
     heartbeat: str
 
 

@@ -124,7 +124,7 @@ class Desk:
 
     def tick(self, *firing: Alert) -> Known:
         now = datetime.now(UTC)
-        known, self.word = tell.everybody(self.factory, alerts.begun(self.cursor, now, timedelta(minutes=5)), firing, now)
+        known, self.word, _ = tell.everybody(self.factory, alerts.begun(self.cursor, now, timedelta(minutes=5)), firing, now)
         self.cursor = alerts.cursor(known)
         return known
 

@@ -14,6 +14,7 @@ from dagster._core.remote_origin import (
     RemoteRepositoryOrigin,
 )
 from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus, ScheduleInstigatorData, TickData, TickStatus
+from dagster._core.storage.runs.schema import RunsTable
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._utils.error import SerializableErrorInfo
 
@@ -71,12 +72,23 @@ def run(instance: dg.DagsterInstance, fail: str = "", **tags: str) -> str:
     return work.execute_in_process(instance=instance, raise_on_error=False, tags=tags).run_id
 
 
+def age(instance: dg.DagsterInstance, by: timedelta) -> None:
+    """All runs as if they had ended so much earlier."""
+    storage: Any = instance.run_storage
+    with storage.connect() as connection:
+        for record in instance.get_run_records():
+            assert record.end_time is not None
+            earlier = {"end_time": record.end_time - by.total_seconds(), "update_timestamp": record.update_timestamp - by}
+            table = RunsTable.update().where(RunsTable.c.run_id == record.dagster_run.run_id)
+            connection.execute(table.values(**earlier))
+
+
 def start() -> datetime:
     return datetime.now(UTC) - timedelta(minutes=1)
 
 
 def failed(instance: dg.DagsterInstance, after: datetime) -> list[tuple[str, str, bool, str]]:
-    return [(run.subject, run.run_id, run.by_itself, run.said) for run in history.failed_runs(instance, after)]
+    return [(run.subject, run.run_id, run.by_itself, run.said) for run in history.failed_runs(instance, REPOSITORY, after, after)]
 
 
 def test_the_first_failure_is_told_until_the_job_succeeds(instance: dg.DagsterInstance) -> None:
@@ -98,6 +110,23 @@ def test_operations_are_told_apart_and_a_plan_that_works_does_not_mend_what_fail
     assert {(subject, run_id) for subject, run_id, _, _ in failed(instance, after)} == {("backup", one), ("proof", two)}
     run(instance, gsv__operation="backup", gsv__mode="apply")
     assert {subject for subject, *_ in failed(instance, after)} == {"proof"}
+
+
+def test_what_fails_often_hides_nothing_of_what_the_desk_began(instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history, "MOST_RUNS", 2)
+    after = start()
+    weekly = run(instance, "x", dagster__schedule_name="hourly", gsv__operation="proof")
+    for _ in range(3):
+        run(instance, "y", gsv__operation="often")
+    assert ("proof", weekly, True, "x") in failed(instance, after)
+
+
+def test_one_databases_success_mends_nothing_of_anothers(instance: dg.DagsterInstance) -> None:
+    after = start()
+    run(instance, "x", gsv__operation="backup", gsv__database="one")
+    two = run(instance, "y", gsv__operation="backup", gsv__database="two")
+    run(instance, gsv__operation="backup", gsv__database="one")
+    assert failed(instance, after) == [("backup of two", two, False, "y")]
 
 
 def test_retries_refusals_by_a_freeze_and_what_was_before_are_not_told(instance: dg.DagsterInstance) -> None:
