@@ -153,12 +153,10 @@ def execute(desk: Desk, plan: Plan, journal: Journal) -> Mapping[str, Any]:
         if living:
             metadata["ownerReferences"] = [dict(owner) for owner in kept.owners if owner["uid"] in living]
         try:
-            desk.kube.create({**kept.body, "metadata": metadata})
+            with apply.answered("create", action.target, journal):
+                desk.kube.create({**kept.body, "metadata": metadata})
         except errors.AlreadyExists:
             journal.outcome("create", action.target, "already", "it exists again")
-        except (errors.Unavailable, errors.UnexpectedResponse):
-            journal.outcome("create", action.target, "unknown", "the API server gave no answer to it")
-            raise
         else:
             journal.outcome("create", action.target, "done")
     return {}

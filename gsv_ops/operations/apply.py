@@ -63,7 +63,7 @@ def create(desk: Desk, action: Action, journal: Journal, lifetime: timedelta | N
     if found is None:
         journal.will_make(target)
         try:
-            with _answered("create", target, journal):
+            with answered("create", target, journal):
                 found = desk.kube.create(body)
             made = True
         except errors.AlreadyExists:
@@ -97,7 +97,7 @@ def delete(desk: Desk, action: Action, journal: Journal) -> None:
     _check_guard(action, found, journal)
     keep_first(desk, journal, [found])
     try:
-        with _answered("delete", target, journal):
+        with answered("delete", target, journal):
             desk.kube.delete(
                 resource,
                 target.name,
@@ -134,7 +134,7 @@ def patch(desk: Desk, action: Action, journal: Journal, kind: PatchType = "merge
     precondition = {"metadata": {"uid": target.uid, "resourceVersion": found["metadata"]["resourceVersion"]}}
     body = {**(action.body or {}), "metadata": {**(action.body or {}).get("metadata", {}), **precondition["metadata"]}}
     try:
-        with _answered(told, target, journal):
+        with answered(told, target, journal):
             changed = desk.kube.patch(resource, target.name, target.namespace or None, body, kind=kind)
     except (errors.Conflict, errors.NotFound):
         journal.outcome(told, target, "failed", "it changed in the moment of the change")
@@ -214,12 +214,17 @@ def _check_guard(action: Action, found: Object, journal: Journal) -> None:
 
 
 @contextmanager
-def _answered(verb: str, target: Target, journal: Journal) -> Iterator[None]:
+def answered(verb: str, target: Target, journal: Journal) -> Iterator[None]:
     """Within it, a write whose answer never came is written down as unknown: it may have been done."""
     try:
         yield
     except (errors.Unavailable, errors.UnexpectedResponse):
         journal.outcome(verb, target, "unknown", "the API server gave no answer to it")
+        raise
+    except Exception:
+        raise
+    except BaseException:  # a cancellation
+        journal.outcome(verb, target, "unknown", "the run was cancelled in the moment of the write")
         raise
 
 

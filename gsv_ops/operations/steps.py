@@ -6,6 +6,7 @@ The bodies only translate: from Dagster's context to a Desk, from exceptions to 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import dagster as dg
@@ -21,6 +22,9 @@ from gsv_ops.operations.plan import Plan
 
 WORK = "work"
 """The key, beside a plan, of the run that planned it: its journal and the names it gives carry that run's id."""
+
+PLANNED = "planned_at"
+"""The key, beside a plan, of when it was made: a run may wait long for its turn."""
 
 MOST_RE_EXECUTIONS = 100
 
@@ -71,6 +75,7 @@ def plan_step(
         if applying:
             _refuse_frozen(context, operation, desk)
         params = operation.params.model_validate(config["params"])
+        planned = desk.now()
         plan = make_plan(operation, desk, params)
         if not applying:
             stored_plans.store(desk, plan, context.run_id)
@@ -101,7 +106,7 @@ def plan_step(
             f"plan {plan.id}: {len(plan.actions)} actions, {len(plan.kept)} kept, {len(plan.refused)} refused; nothing was changed"
         )
     # The work belongs to the run that planned it: re-executed from its failure a run goes on with it, re-executed whole it plans new work.
-    return {**plan.to_json(), WORK: context.run_id}
+    return {**plan.to_json(), WORK: context.run_id, PLANNED: planned.isoformat()}
 
 
 def apply_step(context: dg.OpExecutionContext, operation: Operation[Any, Any], factory: DeskFactory, plan_only_job: str, body: Any) -> Any:
@@ -115,9 +120,14 @@ def apply_step(context: dg.OpExecutionContext, operation: Operation[Any, Any], f
         stored_plans.require_made_here(desk, plan, plan_id)
         if "results" not in journal.notes:
             _refuse_frozen(context, operation, desk)
-        if plan_id and not journal.begun:
+        waited = desk.now() - datetime.fromisoformat(body[PLANNED])
+        fresh = waited <= timedelta(seconds=desk.spec.desk.plan_fresh_seconds)
+        if not journal.begun and (plan_id or not fresh):
             now = make_plan(operation, desk, operation.params.model_validate(plan.params))
-            stored_plans.require_same(desk, now, plan_id, plan_only_job)
+            if plan_id:
+                stored_plans.require_same(desk, now, plan_id, plan_only_job)
+            else:
+                stored_plans.require_unmoved(plan, now, waited)
         release_ended_runs(operation, desk)
         results = journal.notes.get("results")
         # Here, and not in a step of its own: after a cancellation no later step runs.

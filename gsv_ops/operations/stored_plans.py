@@ -42,9 +42,17 @@ def require_same(desk: Desk, now: Plan, plan_id: str, plan_only_job: str) -> Non
             f"Launch {plan_only_job} again."
         )
     if now.id != plan_id:
-        moved = differences(Plan.from_json(stored["plan"]), now) or ["the plan's content"]
-        raise OperationFailed(
-            f"the cluster has moved on since plan {plan_id} was made; nothing was changed. What moved:\n  "
-            + "\n  ".join(moved)
-            + f"\nLaunch {plan_only_job} again and read the new plan."
-        )
+        what = f"since plan {plan_id} was made"
+        raise _moved_on(Plan.from_json(stored["plan"]), now, what, f"Launch {plan_only_job} again and read the new plan.")
+
+
+def require_unmoved(plan: Plan, now: Plan, waited: timedelta) -> None:
+    """Raise OperationFailed unless a plan that nobody asked for by its id, and that waited for its turn, is what would be planned `now`."""
+    if now.id != plan.id:
+        what = f"while this run waited {waited // timedelta(minutes=1)} minutes for its turn"
+        raise _moved_on(plan, now, what, "Launch the same run again: it plans anew.")
+
+
+def _moved_on(was: Plan, now: Plan, when: str, to_do: str) -> OperationFailed:
+    moved = "\n  ".join(differences(was, now) or ["the plan's content"])
+    return OperationFailed(f"the cluster has moved on {when}; nothing was changed. What moved:\n  {moved}\n{to_do}")

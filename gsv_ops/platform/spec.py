@@ -186,6 +186,7 @@ class DeskLimits(_Model):
     """How gsv_ops itself behaves."""
 
     plan_lifetime_seconds: Seconds
+    plan_fresh_seconds: Seconds = 120
     lease_namespace: Annotated[str, Field(min_length=1)]
     lease_seconds: Annotated[int, Field(ge=30, le=3600)]
     freeze_longest_minutes: Annotated[int, Field(ge=1)]

@@ -1,6 +1,7 @@
 """An operation in Dagster: planned, applied as it was shown or not at all, and told in four lines whatever becomes of it."""
 
 import json
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -13,6 +14,7 @@ from gsv_ops.kube.errors import Unavailable
 from gsv_ops.operations.journal import Journal
 from gsv_ops.operations.operation import Desk, OperationFailed, Table, Timestamp, Verdict
 from gsv_ops.operations.plan import Target
+from gsv_ops.platform import spec
 from gsv_ops_tests.unit.operations import toy
 from gsv_ops_tests.unit.operations.conftest import Toys
 from gsv_ops_tests.unit.operations.toy import WORLD
@@ -115,6 +117,42 @@ def test_ground_that_moves_between_showing_and_doing_is_found_at_the_write(toys:
     assert ran.failed_step == "apply"
     assert "fact colour: red -> blue" in ran.failure
     assert WORLD.executed == 0
+
+
+class Looks:
+    """What the toy's world looks like, look by look; the first takes as long as a run waits for its turn."""
+
+    def __init__(self, seconds: float, *colours: str) -> None:
+        self.seconds, self.colours, self.count = seconds, colours, 0
+
+    def __call__(self, _: object) -> str:
+        self.count += 1
+        if self.count == 1:
+            time.sleep(self.seconds)
+        return self.colours[min(self.count, len(self.colours)) - 1]
+
+
+@pytest.mark.parametrize(
+    ("looks", "executed", "looked"),
+    [(Looks(1.2, "red"), 1, 2), (Looks(1.2, "red", "blue"), 0, 2), (Looks(0.0, "red", "blue"), 1, 1)],
+    ids=["waited", "waited-and-moved", "did-not-wait"],
+)
+def test_what_waited_long_for_its_turn_is_compared_anew_with_the_cluster(
+    toys: Toys, looks: Looks, executed: int, looked: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = yaml.safe_load(spec.PLATFORM_FILE.read_text())
+    body["desk"]["plan_fresh_seconds"] = 1
+    file = tmp_path / "platform.yaml"
+    file.write_text(yaml.safe_dump(body))
+    monkeypatch.setenv("GSV_PLATFORM_FILE", str(file))
+    monkeypatch.setattr(type(WORLD), "colour", property(looks))
+    ran = toys.run(toy.make_thing, mode="apply")
+    assert (WORLD.executed, looks.count, ran.success) == (executed, looked, bool(executed))
+    if not executed:
+        assert ran.failure.startswith("the cluster has moved on while this run waited 0 minutes for its turn; nothing was changed.")
+        assert "fact colour: red -> blue" in ran.failure
+        assert "it plans anew" in ran.failure
+        assert ending(ran.failure)[0] == "Changed: nothing."
 
 
 @pytest.mark.parametrize("plan_id", ["p-000000000000", "../../etc/passwd", "p-../x"])
