@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from functools import cache
 from typing import Any
 
 import dagster as dg
@@ -53,7 +52,13 @@ def conditions_of(assets: DatabaseAssets) -> dg.AssetChecksDefinition:
         database = desk.binding.spec.databases[name]
         watch, now = database.watch, datetime.now(UTC)
         here = _right_desk(context, desk)
-        heartbeats = cache(observe.heartbeats)
+        once: list[Any] = []
+
+        def heartbeats(desk: Desk, database: Database) -> Any:
+            if not once:  # both checks are of one look
+                once.append(observe.heartbeats(desk, database))
+            return once[0]
+
         judges: dict[str, tuple[Callable[[Desk, Database], Any], Callable[[Any], Check]]] = {
             conditions.BACKUP_RECENT: (observe.base_backups, lambda seen: conditions.newest_backup_is_recent(seen, watch, now)),
             conditions.WAL_ARCHIVED: (observe.archive, lambda seen: conditions.wal_is_archived(seen, watch)),
@@ -65,7 +70,7 @@ def conditions_of(assets: DatabaseAssets) -> dg.AssetChecksDefinition:
         }
         for key in sorted(context.selected_asset_check_keys, key=str):
             look, judge = judges[key.name]
-            yield check_result(judge(here if isinstance(here, conditions.Unseen) else look(here, database)), key.asset_key)
+            yield check_result(judge(_looked(look, here, database)), key.asset_key)
 
     return database_conditions
 
@@ -84,6 +89,16 @@ Judges the good conditions of {database}: newest backup, newest proof and what i
 **How to undo:** nothing to undo.
 """,
     )
+
+
+def _looked(look: Callable[[Desk, Database], Any], here: Desk | conditions.Unseen, database: Database) -> Any:
+    """What the look gives; a look that breaks is unknown, since these checks run with the backup and the proof and must not fail them."""
+    if isinstance(here, conditions.Unseen):
+        return here
+    try:
+        return look(here, database)
+    except Exception as problem:  # noqa: BLE001  a defect of one check keeps no other from being judged
+        return conditions.Unseen(f"unexpected {type(problem).__name__}: {problem}")
 
 
 def _rows(desk: Desk, database: Database) -> Any:

@@ -61,6 +61,33 @@ def test_every_check_is_red_when_its_cluster_cannot_be_asked(
         assert told in str(check.description)
 
 
+class NothingThere:
+    """The environment's cluster, where nothing else answers as it should."""
+
+    def get(self, resource: Resource, name: str, namespace: str | None = None) -> Object:
+        return {"metadata": {"name": name, "uid": "the-one"}}
+
+    def list(self, *_: object, **__: object) -> list[Object]:
+        return []
+
+
+def test_checks_whose_looks_break_are_red_and_fail_no_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They run with the backup and the proof: a backup is not failed by a check of something else."""
+    monkeypatch.setenv("GSV_ENVIRONMENT", "sandbox")
+    monkeypatch.setenv("GSV_CLUSTER_IDENTITY", "the-one")
+    monkeypatch.setattr(observe, "archive", lambda *_: 1 / 0)
+    kube: Any = NothingThere()
+    desk = DeskFactory(kube, UPath(tmp_path))
+    definitions = dg.Definitions.merge(room.definitions(), dg.Definitions(resources={"desk": desk, "plan_store": PlanStore(desk)}))
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+        result = definitions.resolve_job_def("check_database").execute_in_process(instance=instance, raise_on_error=False)
+        found = {check.check_name: check for check in result.get_asset_check_evaluations()}
+    assert result.success
+    assert set(found) == EVERY
+    assert found["wal_is_archived"].description == "unknown: unexpected ZeroDivisionError: division by zero"
+    assert found["no_scratch_cluster_is_left"].passed, "what could be looked at is judged"
+
+
 class HalfAStore:
     """A cluster whose ObjectStore names only one of its two keys."""
 
