@@ -1,20 +1,48 @@
-"""Opens a session to a cluster's primary: the port through the API server, the login from its Secret, TLS against the cluster's own CA."""
+"""Opens a session to a cluster's primary: the port through the API server, the login from its Secret, TLS against the cluster's own CA.
+
+The way breaks when the API server is restarted or the primary moves; `again` begins anew what broke off, for a while.
+"""
 
 from __future__ import annotations
 
 import base64
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
-from gsv_ops.database.session import DatabaseError, Endpoint
+from gsv_ops.database.session import DatabaseError, Endpoint, Unreachable
+from gsv_ops.kube import errors
 from gsv_ops.kube.objects import at
 from gsv_ops.kube.protocol import Kube
 from gsv_ops.kube.resources import SECRET
-from gsv_ops.operations.operation import OperationFailed
+from gsv_ops.operations.operation import Desk, OperationFailed
 
 POSTGRES_PORT = 5432
+MOST_TRIES = 6
+PAUSE_SECONDS = 5.0
+"""Between two tries; all of them outlast a restart of the API server and most failovers."""
+
+T = TypeVar("T")
+
+
+class WayBroke(OperationFailed):
+    """No server answered, or it closed the connection, or no primary is settled: the same may work a moment later."""
+
+
+BROKE = (WayBroke, Unreachable, errors.Unavailable, errors.StreamFailed)
+
+
+def again(desk: Desk, what: str, work: Callable[[], T]) -> T:
+    """What `work` gives; it is begun anew when the way to the database broke, and the last such failure raised after MOST_TRIES."""
+    for _ in range(MOST_TRIES - 1):
+        try:
+            return work()
+        except BROKE as problem:
+            desk.log(f"{what} broke off and is begun anew in {PAUSE_SECONDS:.0f} s: {problem}")
+        desk.sleep(PAUSE_SECONDS)
+    return work()
 
 
 @contextmanager
@@ -48,5 +76,7 @@ def failures_of(what: str) -> Iterator[None]:
     """Turn a database's error into a failed operation that says during what it happened."""
     try:
         yield
+    except Unreachable as problem:
+        raise WayBroke(f"{what}: {problem}") from None
     except DatabaseError as problem:
         raise OperationFailed(f"{what}: {problem}") from None

@@ -19,6 +19,11 @@ from gsv_ops.kube.quoted import quoted
 
 MOST_LINES = 2000
 _SAYS_NOTHING = re.compile(r"exit status \d+$")
+# What PostgreSQL 14 to 18 log of WAL that is not what should be there; of a recovery they then only say that it ended too early.
+_DAMAGED_WAL = re.compile(
+    r"unexpected pageaddr|unexpected timeline ID|out-of-sequence timeline ID|invalid magic number|invalid info bits|incorrect prev-link"
+    r"|WAL file is from different database system|incorrect resource manager data checksum|invalid resource manager ID"
+)
 _ERROR_LINE = re.compile(r"\b(ERROR|FATAL|PANIC)\b:?\s*(?P<text>.*)")
 
 
@@ -52,14 +57,15 @@ def lines(log: str) -> Iterator[Line]:
 
 
 def complaints(log: str, since: datetime | None = None) -> list[str]:
-    """What went wrong, oldest first and each once: errors, PostgreSQL's FATAL and above, and tools' own ERROR lines."""
+    """What went wrong, oldest first and each once: errors, PostgreSQL's FATAL and above, damaged WAL, and tools' own ERROR lines."""
     found: dict[str, None] = {}
     for line in lines(log):
         if since is not None and (line.at is None or line.at < since):
             continue
         # a tool's own words: on a line of theirs, or beside the wrapper's error as what the tool wrote to its standard error
         told = _ERROR_LINE.search(line.text if line.severity in ("", "info") else str(line.fields.get("stderr", "")))
-        if line.severity in ("error", "FATAL", "PANIC", "ERROR") or told:
+        damaged = line.severity == "LOG" and _DAMAGED_WAL.search(line.text)
+        if line.severity in ("error", "FATAL", "PANIC", "ERROR") or told or damaged:
             found[quoted(told["text"] if told else line.text)] = None
     return [text for text in found if text]
 

@@ -44,20 +44,20 @@ def execute(desk: Desk, plan: Plan, journal: Journal) -> Mapping[str, Any]:
     status = backup["status"]
     desk.log(f"Backup {name} is completed: id {status['backupId']}, WAL {status['beginWal']} to {status['endWal']}")
 
-    with source_of(desk, database) as primary:
-        seconds = fingerprinting.archive_to_end(primary, status, name)
-        taken = fingerprinting.take(primary, backup, journal.root_run_id)
-        last = status["endWal"]
-        if taken["record"]:
-            last, seconds = fingerprinting.archive_past(primary, last, taken)
-        size = archiver_status(primary.session).segment_size
+    def archived_and_fingerprinted() -> Mapping[str, Any]:
+        with source_of(desk, database) as primary:
+            seconds = fingerprinting.archive_to_end(primary, status, name)
+            taken = fingerprinting.take(primary, backup, journal.root_run_id)
+            last = status["endWal"]
+            if taken["record"]:
+                last, seconds = fingerprinting.archive_past(primary, last, taken)
+            size = archiver_status(primary.session).segment_size
+        return {"segment_size": size, "last_segment": last, "archive_seconds": seconds, "fingerprint": taken}
+
     return {
         "backup": {"name": name, "uid": objects.uid(backup), **{key: status[key] for key in NEEDED}},
         "instance": at(status, "instanceID", "podName", default=""),
-        "segment_size": size,
-        "last_segment": last,
-        "archive_seconds": seconds,
-        "fingerprint": taken,
+        **access.again(desk, "waiting for the WAL and reading the rows", archived_and_fingerprinted),
     }
 
 
@@ -89,7 +89,7 @@ def endpoint_of(desk: Desk, database: Database, cluster: Object) -> Iterator[End
     """The database on the cluster's primary."""
     pod = source.primary(cluster)
     if not pod:
-        raise OperationFailed(f"Cluster {database.cluster} has no settled primary (phase {source.phase(cluster)!r})")
+        raise access.WayBroke(f"Cluster {database.cluster} has no settled primary (phase {source.phase(cluster)!r})")
     authority = str(at(cluster, "status", "certificates", "serverCASecret", default=f"{database.cluster}-ca"))
     with access.endpoint(desk.kube, database.namespace, pod, database.database, database.login_secret, authority) as endpoint:
         yield endpoint

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from gsv_ops.database import fingerprint, fingerprinting, manifest, recovery, source
+from gsv_ops.database import access, fingerprint, fingerprinting, manifest, recovery, source
 from gsv_ops.database.backup.execute import endpoint_of, source_of
 from gsv_ops.database.backup.plan import database_of
 from gsv_ops.database.barman_store import StoreUnreadable
@@ -18,7 +18,7 @@ from gsv_ops.database.compare import Comparison, compare
 from gsv_ops.database.consistent_point import Inconclusive
 from gsv_ops.database.proof import in_store, scratch
 from gsv_ops.database.record import Fingerprint
-from gsv_ops.database.session import DatabaseError, Unreachable
+from gsv_ops.database.session import DatabaseError
 from gsv_ops.kube import errors, objects
 from gsv_ops.kube.protocol import Object
 from gsv_ops.kube.resources import PERSISTENT_VOLUME_CLAIM, POSTGRES_BACKUP, POSTGRES_CLUSTER
@@ -32,8 +32,6 @@ LABEL_FILE = "/var/lib/postgresql/data/pgdata/backup_label.old"
 CONTAINER = "postgres"
 MOST_SHOWN = 50
 PVC_POLL_SECONDS = 1.0
-MOST_READS = 3
-READ_AGAIN_SECONDS = 5.0
 
 
 def execute(desk: Desk, plan: Plan, journal: Journal) -> Mapping[str, Any]:
@@ -125,10 +123,15 @@ def _source_fingerprint(desk: Desk, database: Database, plan: Plan, journal: Jou
     name = plan.facts["fingerprint"]
     if plan.facts["target LSN"] == scratch.NOW and not journal.notes.get("fingerprinted"):
         backup = desk.kube.get(POSTGRES_BACKUP, plan.facts["backup"], database.namespace)
-        with source_of(desk, database) as primary:
-            taken = fingerprinting.take(primary, backup, journal.root_run_id, late=True)
-            if taken["record"]:
-                fingerprinting.archive_past(primary, plan.facts["begin WAL"], taken)
+
+        def take() -> Mapping[str, Any]:
+            with source_of(desk, database) as primary:
+                taken = fingerprinting.take(primary, backup, journal.root_run_id, late=True)
+                if taken["record"]:
+                    fingerprinting.archive_past(primary, plan.facts["begin WAL"], taken)
+            return taken
+
+        taken = access.again(desk, "reading the source's rows", take)
         if not taken["record"]:
             raise Inconclusive(taken["problem"])
         journal.note(fingerprinted=True)
@@ -156,24 +159,22 @@ def _wrong_base(desk: Desk, database: Database, cluster: Object, plan: Plan) -> 
 
 
 def _read(desk: Desk, database: Database, cluster: Object, plan: Plan) -> tuple[str, Fingerprint]:
-    """Why the restore began with another base backup (empty: it did not), and the restored rows. Raises Inconclusive.
-
-    The way there leads through the API server and may break; what is read stands still, so it is read once more, not for ever.
-    """
+    """Why the restore began with another base backup (empty: it did not), and the restored rows. Raises Inconclusive."""
     scratch = database.model_copy(update={"cluster": objects.name(cluster)})
-    for attempt in range(1, MOST_READS + 1):
-        try:
-            wrong_base = _wrong_base(desk, database, cluster, plan)
-            with endpoint_of(desk, scratch, cluster) as endpoint:
-                return wrong_base, fingerprint.take(endpoint, limits=fingerprinting.limits(database))
-        except (Unreachable, errors.Unavailable, errors.StreamFailed) as problem:
-            if attempt == MOST_READS:
-                raise Inconclusive(str(problem)) from None
-            desk.log(f"reading the restored database broke off, and is begun anew: {problem}")
-            desk.sleep(READ_AGAIN_SECONDS)
-        except DatabaseError as problem:
-            raise OperationFailed(f"reading the restored database: {problem}") from None
-    raise AssertionError("a read ends or raises")
+
+    def read() -> tuple[str, Fingerprint]:
+        wrong_base = _wrong_base(desk, database, cluster, plan)
+        with endpoint_of(desk, scratch, cluster) as endpoint:
+            return wrong_base, fingerprint.take(endpoint, limits=fingerprinting.limits(database))
+
+    try:
+        return access.again(desk, "reading the restored rows", read)
+    except access.BROKE as problem:
+        raise Inconclusive(str(problem)) from None
+    except Inconclusive:
+        raise
+    except DatabaseError as problem:
+        raise OperationFailed(f"reading the restored database: {problem}") from None
 
 
 def _outcome(result: Comparison, was: Fingerprint, now: Fingerprint, wrong_base: str) -> dict[str, Any]:

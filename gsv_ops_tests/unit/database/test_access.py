@@ -7,12 +7,16 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from upath import UPath
 
 from gsv_ops.database import access
-from gsv_ops.database.session import LoginRefused
+from gsv_ops.database.session import LoginRefused, Unreachable
+from gsv_ops.kube import errors
 from gsv_ops.kube.errors import NotFound
 from gsv_ops.kube.protocol import Address, Kube, Object, Resource
-from gsv_ops.operations.operation import OperationFailed
+from gsv_ops.operations.operation import Desk, OperationFailed
+from gsv_ops.operations.records import Records
+from gsv_ops.platform import spec
 
 CANARY = "canary-7f3a-password"
 
@@ -106,3 +110,38 @@ def test_a_databases_error_becomes_a_failure_that_says_during_what() -> None:
         raise LoginRefused("not permitted to log in")
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__
+
+
+def tried(tmp_path: Path, *problems: Exception) -> tuple[Any, list[float]]:
+    """What the work gave or raised at last, and the pauses."""
+    left, pauses = list(problems), list[float]()
+    desk = Desk(cast(Kube, None), spec.load(None), "dev", "c-1", Records(UPath(tmp_path)), "run", lambda _: None, sleep=pauses.append)
+
+    def work() -> str:
+        if left:
+            with access.failures_of("asking the primary"):
+                raise left.pop(0)
+        return "rows"
+
+    try:
+        return access.again(desk, "reading", work), pauses
+    except (OperationFailed, errors.KubeError) as problem:
+        return problem, pauses
+
+
+@pytest.mark.parametrize(
+    "problem",
+    [Unreachable("server closed the connection"), errors.Unavailable("no answer"), errors.StreamFailed("broke"), access.WayBroke("moving")],
+)
+def test_what_broke_off_is_begun_anew_and_not_for_ever(tmp_path: Path, problem: Exception) -> None:
+    assert tried(tmp_path, problem, problem) == ("rows", [5.0, 5.0])
+    last, pauses = tried(tmp_path, *[problem] * 9)
+    assert isinstance(last, access.BROKE)
+    assert pauses == [5.0] * (access.MOST_TRIES - 1)
+
+
+@pytest.mark.parametrize("problem", [LoginRefused("wrong password"), OperationFailed("no key"), errors.Forbidden("may not")])
+def test_what_would_fail_again_is_not_tried_again(tmp_path: Path, problem: Exception) -> None:
+    last, pauses = tried(tmp_path, problem, problem)
+    assert not isinstance(last, access.BROKE)
+    assert pauses == []

@@ -41,3 +41,20 @@ def test_what_a_tool_wrote_beside_the_wrappers_error_is_its_word() -> None:
 def test_without_anything_better_the_wrappers_word_stays() -> None:
     assert pod_logs.telling(["while taking backup: exit status 1"], 2) == ["while taking backup: exit status 1"]
     assert pod_logs.telling([], 2) == []
+
+
+def test_wal_that_is_not_what_should_be_there_is_named_before_what_comes_of_it() -> None:
+    def postgres(severity: str, message: str) -> str:
+        return json.dumps({"level": "info", "msg": "record", "record": {"error_severity": severity, "message": message}})
+
+    log = "\n".join(
+        (
+            postgres("LOG", 'restored log file "00000001000000000000001B" from archive'),
+            postgres("LOG", "unexpected pageaddr 0/1A000000 in log segment 00000001000000000000001B, offset 0"),
+            postgres("FATAL", "recovery ended before configured recovery target was reached"),
+        )
+    )
+    assert pod_logs.complaints(log) == [
+        "unexpected pageaddr 0/1A000000 in log segment 00000001000000000000001B, offset 0",
+        "recovery ended before configured recovery target was reached",
+    ]

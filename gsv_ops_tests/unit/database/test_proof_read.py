@@ -63,10 +63,10 @@ def test_a_way_that_broke_is_taken_again(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_a_way_that_stays_broken_makes_it_inconclusive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    problem, pauses = read(tmp_path, monkeypatch, Pod(), *[Unreachable("server closed the connection")] * 3)
+    problem, pauses = read(tmp_path, monkeypatch, Pod(), *[Unreachable("server closed the connection")] * 6)
     assert isinstance(problem, Inconclusive)
     assert str(problem) == "server closed the connection"
-    assert pauses == [5.0, 5.0]
+    assert pauses == [5.0] * 5
 
 
 def test_what_the_server_refuses_is_not_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
