@@ -18,12 +18,15 @@ from gsv_ops_tests.cluster.fault_table import the_sandbox
 from gsv_ops_tests.cluster.fault_table.row import Fault, Row, expects
 from gsv_ops_tests.cluster.sandbox_state import COMPONENTS, component_pids, gsv_sandbox, traces
 
+UP = ("up", "--provider", "native")  # after `down` the first that fits would be taken, which may be Docker's
+DOWN = ("down",)
+
 
 @pytest.fixture(scope="module")
 def paths(sandbox: Paths) -> Iterator[Paths]:
-    gsv_sandbox("up")
+    gsv_sandbox(*UP)
     yield sandbox
-    gsv_sandbox("up")
+    gsv_sandbox(*UP)
     gsv_sandbox("writer", "start")
 
 
@@ -49,7 +52,7 @@ def test_up_mends_what_was_killed(row: Row, paths: Paths, names: tuple[str, ...]
     kill(paths, *names)
     gsv_sandbox("status", expect=1)
     with row.timed():
-        gsv_sandbox("up")
+        gsv_sandbox(*UP)
     gsv_sandbox("status")
     after = component_pids(paths)
     assert {name for name in COMPONENTS if before[name] != after[name]} == set(names)
@@ -58,18 +61,18 @@ def test_up_mends_what_was_killed(row: Row, paths: Paths, names: tuple[str, ...]
 
 @pytest.mark.parametrize("killed", rows(the_sandbox.DOWN), ids=["none", "containerd", "all"])
 def test_down_leaves_the_machine_as_it_was(row: Row, paths: Paths, killed: tuple[str, ...]) -> None:
-    gsv_sandbox("up")
-    gsv_sandbox("down")
+    gsv_sandbox(*UP)
+    gsv_sandbox(*DOWN)
     before = traces(paths)
     for kind in ("processes", "groups", "mounts", "routes", "directories", "sockets"):
         assert before[kind] == [], f"{kind} are left"
     with row.timed():
-        gsv_sandbox("up")
+        gsv_sandbox(*UP)
     gsv_sandbox("writer", "start")
     assert traces(paths) != before
     if killed:
         kill(paths, *killed)
-    gsv_sandbox("down")
+    gsv_sandbox(*DOWN)
     after = traces(paths)
     row.judge_mended(left_over(before, after))
     assert after == before
@@ -77,16 +80,16 @@ def test_down_leaves_the_machine_as_it_was(row: Row, paths: Paths, killed: tuple
 
 @pytest.mark.parametrize("seconds", rows(the_sandbox.KILLED_UP))
 def test_a_killed_up_is_gone_over_by_the_next_command(row: Row, paths: Paths, seconds: float) -> None:
-    gsv_sandbox("down")
+    gsv_sandbox(*DOWN)
     before = traces(paths)
-    argv = [sys.executable, "-m", "gsv_sandbox.cli", "up"]
+    argv = [sys.executable, "-m", "gsv_sandbox.cli", *UP]
     with row.timed():
-        for command in ("down", "up"):
+        for command in (DOWN, UP):
             with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as up:
                 time.sleep(seconds)
                 up.kill()
-            gsv_sandbox(command)
-            if command == "down":
+            gsv_sandbox(*command)
+            if command == DOWN:
                 after = traces(paths)
     gsv_sandbox("status")
     row.judge_mended(left_over(before, after))
