@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
@@ -10,6 +11,8 @@ from typing import Literal
 
 import pytest
 from gsv_sandbox.runs import Run
+
+log = logging.getLogger(__name__)
 
 FOUR_LINES = ("Changed: ", "Not changed: ", "Run it again: ", "Next: ")
 LEFT_SECONDS = 15
@@ -117,6 +120,7 @@ class Row:
     def judge_seen(self, seen: Seen) -> None:
         """As `judge`, for what was seen in another way."""
         self.seen = seen
+        log.info("%s, after %.0f s:\n%s", seen.verdict, seen.seconds, seen.said)  # to be read with -rP --log-level=INFO
         if wrong := judged(self.fault, seen):
             pytest.fail(f"{'; '.join(wrong)}\n\nIt said:\n{seen.said}", pytrace=False)
 
