@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from gsv_ops.database import names
+from gsv_ops.operations import keeping
 from gsv_ops.operations.records import Records
 from gsv_ops.platform.spec import Database
 
@@ -37,6 +38,8 @@ def write(records: Records, database: Database, cluster_identity: str, proof: Pr
     known = newest(records, database, cluster_identity)
     if known is None or known.proven_at <= proof.proven_at:
         records.write(_newest(database, cluster_identity), body)
+        claim = f"proof-{names.folder(database)}-{cluster_identity}"
+        keeping.keep(records, claim, proof.run_id, f"it is the newest proof of {database.cluster}: Backup {proof.backup}")
 
 
 @dataclass(frozen=True)

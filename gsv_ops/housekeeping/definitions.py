@@ -4,7 +4,7 @@ import dagster as dg
 
 from gsv_ops.housekeeping.assets import ALERTS_ASSET, FREEZE_ASSET
 from gsv_ops.housekeeping.checks import desk_is_not_frozen, somebody_is_told
-from gsv_ops.housekeeping.jobs import FREEZE, UNDO, UNFREEZE
+from gsv_ops.housekeeping.jobs import FREEZE, TIDY, UNDO, UNFREEZE
 from gsv_ops.housekeeping.schedules import schedules
 from gsv_ops.housekeeping.sensors import sensors
 
@@ -14,7 +14,7 @@ def definitions() -> dg.Definitions:
     return dg.Definitions(
         assets=[ALERTS_ASSET, FREEZE_ASSET],
         asset_checks=[desk_is_not_frozen, somebody_is_told],
-        jobs=[FREEZE, UNDO, UNFREEZE],
+        jobs=[FREEZE, TIDY, UNDO, UNFREEZE],
         schedules=schedules(),
         sensors=sensors(),
     )

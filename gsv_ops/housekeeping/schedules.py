@@ -1,4 +1,4 @@
-"""The dead man's switch: what something outside notices when the desk is silent."""
+"""The dead man's switch, which something outside notices when the desk is silent; and the desk's own records, tidied every night."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -6,8 +6,11 @@ import dagster as dg
 
 from gsv_ops.housekeeping import history, tell, voice
 from gsv_ops.housekeeping.checks import desk_is_not_frozen
+from gsv_ops.housekeeping.jobs import TIDY
 from gsv_ops.housekeeping.notify import NotTold
 from gsv_ops.housekeeping.sensors import TELL, TELL_SECONDS
+from gsv_ops.housekeeping.tidy_records import TIDY_RECORDS
+from gsv_ops.operations import gate
 from gsv_ops.operations.desk import DeskFactory
 from gsv_ops.platform import environments
 
@@ -15,15 +18,16 @@ TELLING_IS_LATE = timedelta(seconds=5 * TELL_SECONDS)
 
 
 def schedules() -> list[dg.ScheduleDefinition]:
-    """The schedule, running from the start only in an environment with `automation: true`."""
+    """The schedules, running from the start only in an environment with `automation: true`."""
     bound = environments.binding()
+    running = dg.DefaultScheduleStatus.RUNNING if bound.automation else dg.DefaultScheduleStatus.STOPPED
 
     @dg.schedule(
         name="heartbeat",
         target=dg.AssetSelection.checks(desk_is_not_frozen),  # a schedule needs one; this starts nothing
         cron_schedule=bound.spec.desk.alerts.heartbeat,
         execution_timezone="UTC",
-        default_status=dg.DefaultScheduleStatus.RUNNING if bound.automation else dg.DefaultScheduleStatus.STOPPED,
+        default_status=running,
         description="Tells Alertmanager that the desk is alive, as long as it holds "
         f"the Lease and the sensor {TELL} ticks too. It starts no run.",
     )
@@ -41,4 +45,17 @@ def schedules() -> list[dg.ScheduleDefinition]:
         except NotTold as problem:
             raise dg.Failure(f"the heartbeat was not told: {problem}") from None
 
-    return [heartbeat]
+    @dg.schedule(
+        name="tidy_records_nightly",
+        job=TIDY,
+        cron_schedule=bound.spec.desk.records.tidy,
+        execution_timezone="UTC",
+        default_status=running,
+        description="Removes what this desk wrote down and nobody needs any more, by the days in platform.yaml.",
+    )
+    def tidy(context: dg.ScheduleEvaluationContext, desk: dg.ResourceParam[DeskFactory]) -> dg.RunRequest | dg.SkipReason:
+        if reason := gate.why_not(desk, TIDY_RECORDS.name, datetime.now(UTC)):
+            return dg.SkipReason(reason)
+        return dg.RunRequest(run_config={"mode": "apply"})
+
+    return [heartbeat, tidy]

@@ -17,6 +17,7 @@ from gsv_ops.operations.records import DamagedRecord
 from gsv_ops.platform.environments import WrongCluster
 from gsv_ops.platform.spec import InvalidSpec
 
+EVIDENCE = "evidence"
 EXPECTED = (KubeError, OperationFailed, WrongCluster, InvalidSpec, DamagedRecord)
 """Failures that carry their own explanation; anything else is a defect and is shown with where it came from."""
 
@@ -71,7 +72,7 @@ def write_evidence(
         "results": journal.notes.get("results"),
         "verdict": verdict,
     }
-    return str(records.write(f"evidence/{at:%Y-%m-%d}/{context.run_id}-{operation}", record))
+    return str(records.write(f"{EVIDENCE}/{at:%Y-%m-%d}/{context.run_id}-{operation}", record))
 
 
 def _keep_evidence(

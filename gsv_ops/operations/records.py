@@ -10,16 +10,54 @@ import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from upath import UPath
 
 EVIDENCE_VARIABLE = "GSV_EVIDENCE_ROOT"
+SUFFIX, PARTIAL = ".json", ".partial"
+NEVER = datetime.fromtimestamp(0, UTC)
+"""What a store that does not say when a file was written comes to."""
 LOCAL = ("", "file", "local")
 
 
 class DamagedRecord(ValueError):
     """A record is not what was written; the message says which, and what to do with it."""
+
+
+@dataclass(frozen=True)
+class File:
+    """One file below a root, by its path from there; when it was last written, and how large it is. `half`: never finished."""
+
+    name: str
+    path: UPath | Path
+    modified: datetime
+    bytes: int
+
+    @property
+    def half(self) -> bool:
+        return self.name.endswith(PARTIAL)
+
+    @property
+    def record(self) -> str:
+        """The name of the record in it."""
+        return self.name.removesuffix(SUFFIX)
+
+    @property
+    def stem(self) -> str:
+        """The record's name without its folders."""
+        return self.record.rpartition("/")[2]
+
+
+def file_of(path: UPath | Path, name: str) -> File | None:
+    """The file; None where there is none (any more)."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return File(name, path, datetime.fromtimestamp(status.st_mtime, UTC), int(status.st_size))
 
 
 @dataclass(frozen=True)
@@ -35,7 +73,7 @@ class Records:
         text = json.dumps(body, indent=1, sort_keys=True, default=str)
         if path.protocol in LOCAL:
             # a name of its own: two runs may write one record at the same moment
-            partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+            partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}{PARTIAL}")
             try:
                 with partial.open("w") as file:
                     file.write(text)
@@ -69,8 +107,21 @@ class Records:
         where = self.root / folder
         if not where.exists():
             return []
-        return sorted(f"{folder}/{path.stem}" for path in where.iterdir() if path.suffix == ".json" and not path.name.startswith("."))
+        return sorted(f"{folder}/{path.stem}" for path in where.iterdir() if path.suffix == SUFFIX and not path.name.startswith("."))
+
+    def files(self, folder: str) -> list[File]:
+        """Every file below `folder`, also those that a killed process left half written."""
+        where = self.root / folder
+        if not where.exists():
+            return []
+        found = [path for path in where.rglob("*") if path.name.endswith((SUFFIX, PARTIAL))]
+        files = (file_of(path, f"{folder}/{path.relative_to(where).as_posix()}") for path in found)
+        return [file for file in files if file is not None]
+
+    def file(self, name: str) -> File | None:
+        """The file of that name, as `files` gives it."""
+        return file_of(self.root / name, name)
 
     def path(self, name: str) -> UPath:
         """Where the record lies, whether it exists or not."""
-        return self.root / f"{name}.json"
+        return self.root / f"{name}{SUFFIX}"

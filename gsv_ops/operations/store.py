@@ -8,6 +8,8 @@ import dagster as dg
 
 from gsv_ops.operations.desk import DeskFactory
 
+STEPS = "steps"
+
 
 class PlanStore(dg.IOManager):
     """Dagster's IO manager over the desk's records: `steps/<run>/<step>/<output>.json`, never a pickle."""
@@ -31,4 +33,4 @@ class PlanStore(dg.IOManager):
 
 
 def _name(context: dg.OutputContext) -> str:
-    return "/".join(("steps", *context.get_identifier()))
+    return "/".join((STEPS, *context.get_identifier()))

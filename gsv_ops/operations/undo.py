@@ -23,6 +23,7 @@ from gsv_ops.kube.protocol import Object
 from gsv_ops.operations import manifests
 from gsv_ops.operations.operation import OperationFailed
 from gsv_ops.operations.plan import Target
+from gsv_ops.operations.records import PARTIAL, File, file_of
 
 UNDO_VARIABLE = "GSV_UNDO_ROOT"
 FOLDER_MODE, FILE_MODE = 0o700, 0o600
@@ -73,7 +74,7 @@ class Bundles:
         number = 1 + max((int(path.stem.rpartition("-")[2]) for path in root.glob(f"{run_id}-*.yaml")), default=0)
         path = root / f"{run_id}-{number:04d}.yaml"
         text = _head(path, run_id, operation, len(bodies), now, now + self.lifetime) + "".join(BETWEEN + _document(body) for body in bodies)
-        partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+        partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}{PARTIAL}")
         try:
             handle = os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, FILE_MODE)
             with os.fdopen(handle, "w") as file:
@@ -103,15 +104,23 @@ class Bundles:
 
     def sweep(self, now: datetime) -> list[Path]:
         """Remove the bundles that are past their time, and halves that a killed run left; returns which."""
+        gone = []
+        for file in self.files():
+            if now - file.modified > (timedelta(days=1) if file.half else self.lifetime):
+                file.path.unlink(missing_ok=True)
+                gone.append(Path(str(file.path)))
+        return gone
+
+    def files(self) -> list[File]:
+        """Every bundle, and the halves that a killed run left."""
         if self.root is None or not self.root.is_dir():
             return []
-        gone = []
-        for path in sorted((*self.root.glob("*.yaml"), *self.root.glob(".*.partial"))):
-            lifetime = self.lifetime if path.suffix == ".yaml" else timedelta(days=1)
-            if now - datetime.fromtimestamp(path.stat().st_mtime, now.tzinfo) > lifetime:
-                path.unlink(missing_ok=True)
-                gone.append(path)
-        return gone
+        found = [file_of(path, path.name) for path in sorted((*self.root.glob("*.yaml"), *self.root.glob(f".*{PARTIAL}")))]
+        return [file for file in found if file is not None]
+
+    def file(self, name: str) -> File | None:
+        """The bundle of that name, as `files` gives it."""
+        return file_of(self.root / name, name) if self.root is not None else None
 
     def _folder(self) -> Path:
         """The folder, made if need be. Raises NoBundle for one that others may read."""

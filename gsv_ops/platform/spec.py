@@ -182,6 +182,17 @@ class AlertSettings(_Model):
     heartbeat: str
 
 
+class RecordLimits(_Model):
+    """For how many days the desk keeps what it writes down, and how much of it goes at once."""
+
+    evidence_days: Annotated[int, Field(ge=1)] = 400
+    journal_days: Annotated[int, Field(ge=1)] = 90
+    step_days: Annotated[int, Field(ge=1)] = 30
+    plan_days: Annotated[int, Field(ge=1)] = 7
+    most: Annotated[int, Field(ge=1)] = 5000
+    tidy: str = "40 3 * * *"
+
+
 class DeskLimits(_Model):
     """How gsv_ops itself behaves."""
 
@@ -191,6 +202,7 @@ class DeskLimits(_Model):
     lease_seconds: Annotated[int, Field(ge=30, le=3600)]
     freeze_longest_minutes: Annotated[int, Field(ge=1)]
     undo_days: Annotated[int, Field(ge=1)] = 30
+    records: RecordLimits = RecordLimits()
     alerts: AlertSettings
 
 

@@ -13,6 +13,7 @@ from gsv_ops.database import definitions as room
 from gsv_ops.database import fingerprinting, proofs
 from gsv_ops.database.names import named
 from gsv_ops.kube.protocol import Object, Resource
+from gsv_ops.operations import keeping
 from gsv_ops.operations.desk import DeskFactory
 from gsv_ops.operations.records import Records
 from gsv_ops.operations.store import PlanStore
@@ -120,6 +121,7 @@ def test_two_databases_in_one_cluster_share_no_record(tmp_path: Path, monkeypatc
     proof = proofs.Proof("b", "u-b", "1", datetime(2026, 11, 24, tzinfo=UTC), 3, 1, "r")
     proofs.write(records, main, HERE, proof)
     assert proofs.newest(records, main, HERE) == proof
+    assert keeping.kept(records) == {"r": "it is the newest proof of cmp-postgres: Backup b"}, "its evidence is never tidied away"
     assert proofs.newest(records, other, HERE) is None
     assert proofs.of(records, other, "u-b") is None
 

@@ -238,7 +238,7 @@ def test_the_heart_beats_only_while_alerts_are_told(
         known = state(telling.instance, "tell_alerts", InstigatorType.SENSOR, InstigatorStatus.DECLARED_IN_CODE)
         if ticked is not None:
             tick(telling.instance, known, datetime.now(UTC) - ticked, status, "KeyError: 1" if status == TickStatus.FAILURE else "")
-        (heartbeat,) = schedules.schedules()
+        heartbeat, _ = schedules.schedules()
         context = dg.build_schedule_context(instance=telling.instance, resources={"desk": DeskFactory(telling.kube)})
         reason: Any = heartbeat(context)
         assert len(alertmanager.bodies) == int(beats)
@@ -254,7 +254,7 @@ def test_the_heart_of_a_desk_without_the_lease_does_not_beat(telling: Telling, m
         monkeypatch.setenv("GSV_ALERTMANAGER_URL", alertmanager.url)
         known = state(telling.instance, "tell_alerts", InstigatorType.SENSOR, InstigatorStatus.DECLARED_IN_CODE)
         tick(telling.instance, known, datetime.now(UTC), TickStatus.SKIPPED)
-        (heartbeat,) = schedules.schedules()
+        heartbeat, _ = schedules.schedules()
         context = dg.build_schedule_context(instance=telling.instance, resources={"desk": DeskFactory(telling.kube)})
         reason: Any = heartbeat(context)
         assert alertmanager.bodies == []
