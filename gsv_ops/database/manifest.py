@@ -17,6 +17,7 @@ from gsv_ops.kube.objects import at
 from gsv_ops.kube.protocol import Object
 from gsv_ops.kube.quantity import bytes_of
 from gsv_ops.kube.resources import POSTGRES_CLUSTER
+from gsv_ops.operations import sealed
 
 ORIGIN = "origin"
 APP = "app"
@@ -52,6 +53,7 @@ def drill(name: str, origin: Object, archive: Archive, target: Mapping[str, Any]
     """A scratch Cluster. `volume_sizes`: the real sizes of `storage` and `walStorage`, which may have grown past the spec."""
     spec = origin["spec"]
     body: dict[str, Any] = {key: spec[key] for key in COPIED if spec.get(key) not in (None, {}, [])}
+    body |= _environment(origin)
     body |= {
         "instances": 1,
         "enablePDB": False,
@@ -80,7 +82,7 @@ def lasting(
     """A Cluster that stays: the source's whole spec, its own archive under `server_name`, and nothing that the two cannot share."""
     spec = copy.deepcopy(dict(origin["spec"]))
     body = {key: value for key, value in spec.items() if key not in NOT_SHARED}
-    body |= {"instances": instances, **_volumes(spec, volume_sizes), **_recovery(origin, archive, target)}
+    body |= {**_environment(origin), "instances": instances, **_volumes(spec, volume_sizes), **_recovery(origin, archive, target)}
     if secret := bootstrap(spec).get("secret"):
         body["bootstrap"]["recovery"]["secret"] = secret
     body["externalClusters"] += [
@@ -125,12 +127,27 @@ def real_sizes(cluster: Object, claims: tuple[Object, ...]) -> dict[str, str]:
 
 def difference(was: Mapping[str, Any], now: Mapping[str, Any]) -> list[dict[str, str]]:
     """What two specs do not agree in: a row per field, with what stands in either."""
-    before, after = dict(_leaves(was)), dict(_leaves(now))
+    before, after = (dict(_leaves({**spec, **_names_only(spec)})) for spec in (was, now))
     return [
         {"field": path, "source": _shown(before.get(path)), "restored": _shown(after.get(path))}
         for path in sorted({*before, *after})
         if before.get(path) != after.get(path)
     ]
+
+
+def _environment(origin: Object) -> dict[str, Any]:
+    """The source's environment variables without their values, which are filled in when the Cluster is made: one may be a token."""
+    return {"env": sealed.items(env, origin, "spec.env")} if (env := origin["spec"].get("env")) else {}
+
+
+def filled_in(origin: Object) -> dict[str, str]:
+    """What a plan says of the values that are not in it; empty where there are none."""
+    names = [str(item["name"]) for item in origin["spec"].get("env") or [] if "value" in item]
+    return {"environment variables whose values are filled in from the source when it is made": ", ".join(names)} if names else {}
+
+
+def _names_only(spec: Mapping[str, Any]) -> dict[str, Any]:
+    return {"env": [str(item["name"]) for item in env]} if (env := spec.get("env")) else {}
 
 
 def _cluster(name: str, spec: Mapping[str, Any]) -> dict[str, Any]:

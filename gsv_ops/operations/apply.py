@@ -13,6 +13,7 @@ from typing import Any
 
 from gsv_ops.kube import errors, objects, resources
 from gsv_ops.kube.protocol import Object, PatchType, Resource
+from gsv_ops.operations import sealed
 from gsv_ops.operations.freeze import require_not_frozen
 from gsv_ops.operations.journal import Journal
 from gsv_ops.operations.operation import Desk, OperationFailed
@@ -64,7 +65,7 @@ def create(desk: Desk, action: Action, journal: Journal, lifetime: timedelta | N
         journal.will_make(target)
         try:
             with answered("create", target, journal):
-                found = desk.kube.create(body)
+                found = desk.kube.create(sealed.opened(desk.kube, body))
             made = True
         except errors.AlreadyExists:
             found = desk.kube.get(resource, target.name, target.namespace or None)

@@ -126,6 +126,7 @@ def plan(spec: PlatformSpec, snapshot: ProofSnapshot, params: ProveBackup, frame
         kept=kept,
         facts={
             **_facts(cluster),
+            **manifest.filled_in(cluster),
             "backup": objects.name(chosen),
             "backup uid": objects.uid(chosen),
             "backup id": chosen["status"]["backupId"],
