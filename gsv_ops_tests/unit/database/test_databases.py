@@ -112,6 +112,34 @@ def test_one_databases_plan_is_never_applied_to_another(two: dg.Definitions) -> 
         assert "parameter database: aaa -> cmp_postgres" in str(told[0] and told[0].description)
 
 
+class CancelledLooking(TwoClusters):
+    """The clusters, at the look at which the run is cancelled."""
+
+    def __init__(self, instance: dg.DagsterInstance) -> None:
+        self.instance = instance
+
+    def get(self, resource: Resource, name: str, namespace: str | None = None) -> Object:
+        if resource.kind == "Cluster":
+            [run] = self.instance.get_runs()
+            self.instance.report_run_canceling(run)
+            raise dg.DagsterExecutionInterruptedError
+        return super().get(resource, name, namespace)
+
+
+@pytest.mark.parametrize("job", ["backup_database", "prove_backup"])
+def test_a_run_cancelled_in_its_plan_ends_so_with_the_four_lines(two: dg.Definitions, job: str, tmp_path: Path) -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        kube: Any = CancelledLooking(instance)
+        desk = DeskFactory(kube, UPath(tmp_path / "records"))
+        resources = {"desk": desk, "plan_store": PlanStore(desk)}
+        here = dg.Definitions.merge(room.definitions(), dg.Definitions(resources=resources, executor=dg.in_process_executor))
+        here.resolve_job_def(job).execute_in_process(instance=instance, raise_on_error=False)
+        [run] = instance.get_runs()
+        log = "\n".join(entry.user_message for entry in instance.all_logs(run.run_id))
+    assert run.status == dg.DagsterRunStatus.CANCELED
+    assert "cancelled\nChanged: nothing.\nNot changed: everything.\nRun it again: " in log
+
+
 def test_two_databases_in_one_cluster_share_no_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GSV_PLATFORM_FILE", str(platform(tmp_path, other={"database": "other/../x"})))
     main, other = (spec.load().databases[name] for name in ("cmp_postgres", "other"))
