@@ -137,13 +137,15 @@ def difference(was: Mapping[str, Any], now: Mapping[str, Any]) -> list[dict[str,
 
 def _environment(origin: Object) -> dict[str, Any]:
     """The source's environment variables without their values, which are filled in when the Cluster is made: one may be a token."""
-    return {"env": sealed.items(env, origin, "spec.env")} if (env := origin["spec"].get("env")) else {}
+    env = origin["spec"].get("env") or []
+    return {"env": sealed.items(env, origin, "spec.env")} if env else {}
 
 
 def filled_in(origin: Object) -> dict[str, str]:
     """What a plan says of the values that are not in it; empty where there are none."""
     names = [str(item["name"]) for item in origin["spec"].get("env") or [] if "value" in item]
-    return {"environment variables whose values are filled in from the source when it is made": ", ".join(names)} if names else {}
+    told = "whose values are filled in from the source when it is made" if at(origin, "metadata", "uid") else "left out: the source is gone"
+    return {f"environment variables {told}": ", ".join(names)} if names else {}
 
 
 def _names_only(spec: Mapping[str, Any]) -> dict[str, Any]:

@@ -24,7 +24,12 @@ _SEALED = re.compile(
 
 
 def items(found: Sequence[Mapping[str, Any]], origin: Object, path: str) -> list[dict[str, Any]]:
-    """The named items at `path` of `origin`, each literal `value` in them replaced by where it stands."""
+    """The named items at `path` of `origin`, each literal `value` in them replaced by where it stands.
+
+    Of an origin without a uid, which is gone, those with a literal value are left out: it can be filled in from nowhere.
+    """
+    if not at(origin, "metadata", "uid"):
+        return [dict(item) for item in found if "value" not in item]
     return [{**item, "value": _seal(origin, path, str(item["name"]))} if "value" in item else dict(item) for item in found]
 
 

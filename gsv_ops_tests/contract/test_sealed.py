@@ -115,3 +115,11 @@ def test_a_cluster_that_stays_and_what_differs_in_it_show_no_value_either(kube: 
     action = Action("create", Target(POSTGRES_CLUSTER.api_version, "Cluster", "new", "cmp"), "r", body=body)
     apply.create(replace(desk, now=lambda: datetime.now(UTC)), action, Journal.open(desk.records, "restore_database", desk.run_id))
     assert live(kube, "new")["spec"]["env"] == ENV
+
+
+def test_of_a_source_that_is_gone_the_values_are_left_out_and_named(kube: FakeKube) -> None:
+    """A restore from what is remembered of it goes on without them."""
+    remembered = {"metadata": {"name": "cmp-postgres", "namespace": "cmp"}, "spec": live(kube)["spec"]}
+    body = manifest.lasting("new", remembered, source.archive(remembered), {}, {}, instances=1, server_name="new-1")
+    assert body["spec"]["env"] == [REFERENCE]
+    assert manifest.filled_in(remembered) == {"environment variables left out: the source is gone": "HTTP TOKEN, EMPTY"}
