@@ -6,7 +6,7 @@ What moved on since the plan is left alone and holds up no other; what nobody ca
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from gsv_ops.kube import errors, objects, resources
@@ -54,16 +54,23 @@ class _Workers:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def each(self, do: Callable[[Any], T], items: Iterable[Any], done: list[T]) -> None:
-        """Call it with every item and put the results into `done`, in the order of the items, also if the run is interrupted."""
-        futures: list[Future[T]] = [self._pool.submit(do, item) for item in items]
+        """Call it with every item and put the results into `done`, in the order of the items, also if the run is interrupted.
+
+        The threads write down what they did, since an interruption may come at any moment of the run's own.
+        """
+        results: dict[int, T] = {}
+
+        def one(number: int, item: Any) -> None:
+            results[number] = do(item)
+
         try:
-            for future in futures:
-                done.append(future.result())
+            for future in [self._pool.submit(one, number, item) for number, item in enumerate(items)]:
+                future.result()
         except BaseException:
-            for future in futures:
-                future.cancel()
-            done += [future.result() for future in futures[len(done) :] if not future.cancelled() and future.exception() is None]
+            self._pool.shutdown(wait=True, cancel_futures=True)
             raise
+        finally:
+            done += [results[number] for number in sorted(results)]
 
 
 def _batch(desk: Desk, actions: Sequence[Action], journal: Journal, workers: _Workers) -> list[Outcome]:
