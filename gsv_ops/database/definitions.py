@@ -4,7 +4,7 @@ import dagster as dg
 
 from gsv_ops.database.assets import assets_of
 from gsv_ops.database.checks import check_job, conditions_of
-from gsv_ops.database.jobs import SWEEP
+from gsv_ops.database.jobs import PROVE_MOMENT, RESTORE, SWEEP
 from gsv_ops.database.schedules import schedules
 from gsv_ops.database.sensors import sensors
 from gsv_ops.platform import environments
@@ -13,7 +13,7 @@ from gsv_ops.platform import environments
 def definitions() -> dg.Definitions:
     """The room's assets, jobs and schedules; resources come from gsv_ops/definitions.py."""
     databases = sorted(environments.binding().spec.databases)
-    return dg.Definitions.merge(dg.Definitions(jobs=[SWEEP]), *(of(name) for name in databases))
+    return dg.Definitions.merge(dg.Definitions(jobs=[PROVE_MOMENT, RESTORE, SWEEP]), *(of(name) for name in databases))
 
 
 def of(database: str) -> dg.Definitions:

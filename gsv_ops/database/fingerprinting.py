@@ -34,6 +34,7 @@ class Source:
 
     desk: Desk
     database: Database
+    cluster: Object
     endpoint: Endpoint
     session: Connection
     store: BarmanStore
@@ -41,7 +42,12 @@ class Source:
 
 def record_name(database: Database, backup: Object) -> str:
     """The name of the record that holds a Backup's fingerprint, or why there is none."""
-    return f"{FOLDER}/{names.folder(database)}/{objects.uid(backup)}"
+    return record_of(database, objects.uid(backup))
+
+
+def record_of(database: Database, backup_uid: str) -> str:
+    """The same, by the Backup's uid: the object itself may be gone."""
+    return f"{FOLDER}/{names.folder(database)}/{backup_uid}"
 
 
 def kept(record: Mapping[str, Any] | None) -> Mapping[str, Any] | None:

@@ -84,6 +84,12 @@ def of(records: Records, database: Database, backup_uid: str) -> Proof | None:
     return _proof(records.read(f"{_folder(database)}/{backup_uid}"))
 
 
+def every(records: Records, database: Database) -> list[Proof]:
+    """Every proof of any of the database's backups."""
+    found = (_proof(records.read(name)) for name in records.names(_folder(database)))
+    return [proof for proof in found if proof is not None]
+
+
 def _proof(body: Mapping[str, Any] | None) -> Proof | None:
     return None if body is None else Proof(**{**body, "proven_at": datetime.fromisoformat(body["proven_at"])})
 

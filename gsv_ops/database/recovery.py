@@ -6,7 +6,7 @@ once, and their logs say why; they are read while they exist, since the operator
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -78,7 +78,7 @@ class Recovered:
 
 @dataclass(frozen=True)
 class _Seen:
-    """A scratch cluster at one look: it, its pods, those that recover, and how many attempts have failed."""
+    """A restored cluster at one look: it, its pods, those that recover, and how many attempts have failed."""
 
     cluster: Object
     pods: tuple[Object, ...]
@@ -86,8 +86,28 @@ class _Seen:
     failed: int
 
 
-def wait(desk: Desk, namespace: str, name: str, *, seconds: float, failed_attempts: int, logs: Logs) -> Recovered:
-    """The cluster once it is ready. Raises RecoveryFailed as soon as the recovery failed, RecoveryOverdue after `seconds`.
+def is_ready(cluster: Object) -> bool:
+    """Whether every instance serves, and the operator says so."""
+    ready = objects.condition(cluster, "Ready")
+    return source.phase(cluster) == source.HEALTHY_PHASE and ready is not None and ready.status == "True" and bool(source.primary(cluster))
+
+
+def serves(cluster: Object) -> bool:
+    """Whether the restored primary serves; replicas may still be made."""
+    return bool(source.primary(cluster)) and int(at(cluster, "status", "readyInstances", default=0) or 0) >= 1
+
+
+def wait(
+    desk: Desk,
+    namespace: str,
+    name: str,
+    *,
+    seconds: float,
+    failed_attempts: int,
+    logs: Logs,
+    until: Callable[[Object], bool] = is_ready,
+) -> Recovered:
+    """The cluster once it is as `until` wants it. Raises RecoveryFailed as soon as the recovery failed, RecoveryOverdue after `seconds`.
 
     An API server that is away for a while is waited for too: the recovery goes on without it.
     """
@@ -97,7 +117,7 @@ def wait(desk: Desk, namespace: str, name: str, *, seconds: float, failed_attemp
         overdue, tell = now - begun > seconds, now - told >= TELL_SECONDS
         try:
             seen = _look(desk, namespace, name, logs)
-            if _ready(seen.cluster):
+            if until(seen.cluster):
                 return Recovered(seen.cluster, timings(seen.cluster, logs, desk.now()))
             _raise_if_failed(seen, namespace, failed_attempts, logs)
             where = _where_it_stands(desk, namespace, seen) if overdue or tell else ""
@@ -122,11 +142,6 @@ def timings(cluster: Object, logs: Logs, ready: datetime) -> dict[str, float]:
         "recovery": (created, ready),
     }
     return {part: round((end - begin).total_seconds(), 1) for part, (begin, end) in borders.items() if begin and end and end >= begin}
-
-
-def _ready(cluster: Object) -> bool:
-    ready = objects.condition(cluster, "Ready")
-    return source.phase(cluster) == source.HEALTHY_PHASE and ready is not None and ready.status == "True" and bool(source.primary(cluster))
 
 
 def _look(desk: Desk, namespace: str, name: str, logs: Logs) -> _Seen:

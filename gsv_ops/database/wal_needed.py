@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
-from gsv_ops.database.barman_store import BarmanStore
+from collections.abc import Collection
+from typing import Protocol
+
 from gsv_ops.database.lsn import next_segment, parse_wal_name, position_key
+
+
+class Holds(Protocol):
+    """Whatever knows which of some WAL segments are there: the store, or a listing of it."""
+
+    def segments(self, names: Collection[str]) -> set[str]:
+        """Those of the named segments that are there."""
+        ...
 
 
 def positions(first: str, last: str, segment_size: int) -> list[str]:
@@ -17,8 +27,8 @@ def positions(first: str, last: str, segment_size: int) -> list[str]:
     return found
 
 
-def missing(store: BarmanStore, first: str, last: str, segment_size: int) -> list[str]:
-    """The segments from `first` to `last` that a restore lacks, each under the timeline it is expected on. Raises StoreUnreadable.
+def missing(store: Holds, first: str, last: str, segment_size: int) -> list[str]:
+    """The segments from `first` to `last` that a restore lacks, each under the timeline it is expected on.
 
     A new timeline begins with a segment of its own, so from where one is first seen, older timelines' segments no longer count: after a
     failover they hold what was written aside of it. The last segment counts only on its own timeline.

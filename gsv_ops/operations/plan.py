@@ -76,7 +76,8 @@ class Refused:
 class Plan:
     """Everything one run of an operation would do.
 
-    `facts` are what the decision relied on beyond its targets (plain JSON); `seen` is how many objects were considered.
+    `facts` are what the decision relied on beyond its targets (plain JSON); `seen` is how many objects were considered. `shown` is what
+    a reader should know and nothing was decided by, such as what moves every minute: rows of a table, a number, or text by its title.
     """
 
     operation: str
@@ -88,6 +89,7 @@ class Plan:
     refused: tuple[Refused, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
     seen: int = 0
+    shown: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
@@ -120,6 +122,7 @@ class Plan:
             refused=tuple(Refused(Target(**r["target"]), r["reason"]) for r in body["refused"]),
             facts=body["facts"],
             seen=body["seen"],
+            shown=body.get("shown", {}),  # plans of before it was there are applied too
         )
         if body.get("id") != plan.id:
             raise DamagedRecord(

@@ -36,6 +36,7 @@ def plan_metadata(plan: Plan, apply_url: str) -> dict[str, dg.MetadataValue[Any]
         "kept": dg.MetadataValue.int(len(plan.kept)),
         "refused": dg.MetadataValue.int(len(plan.refused)),
     }
+    facts |= {title: _value(_told(what)) for title, what in plan.shown.items()}
     tables = {
         "refusals": [{"target": str(r.target), "why": r.reason} for r in plan.refused],
         "what would be done": [{"do": a.verb, "target": str(a.target), "why": a.reason} for a in plan.actions],
@@ -126,6 +127,16 @@ def _value(fact: Fact) -> dg.MetadataValue[Any]:
             return dg.MetadataValue.table([dg.TableRecord(dict(row)) for row in fact.rows])
         case str():
             return dg.MetadataValue.text(fact)
+
+
+def _told(what: Any) -> Fact:
+    """What a plan shows beside its actions, as JSON has it."""
+    if isinstance(what, (list, tuple)):
+        return Table(list(what)[:MOST_ROWS])
+    if isinstance(what, str) and "\n" in what:
+        return Markdown(what)
+    fact: Fact = what
+    return fact
 
 
 def _short(value: object) -> str:

@@ -96,6 +96,18 @@ class ProofLimits(_Model):
     storage_margin_percent: Percent
 
 
+class RestoreLimits(_Model):
+    """What a restore for use may take: until the restored primary serves, and then until every instance streams.
+
+    Past either nothing is taken down: what recovers goes on recovering.
+    """
+
+    recovery_seconds: Seconds = 43200
+    whole_seconds: Seconds = 3600
+    failed_attempts: Annotated[int, Field(ge=1, le=6)] = 1
+    login_seconds: Seconds = 60
+
+
 class Watch(_Model):
     """When a database's page turns yellow (warn) and red (error), in seconds."""
 
@@ -147,6 +159,7 @@ class Database(_Model):
     backup: BackupLimits
     fingerprint: FingerprintLimits
     proof: ProofLimits
+    restore: RestoreLimits = RestoreLimits()
     watch: Watch
     timetable: Timetable
     heartbeat: Heartbeat | None = None

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from gsv_ops.database import access, fingerprinting, pod_logs, source
+from gsv_ops.database import access, fingerprinting, pod_logs, remembered, source
 from gsv_ops.database.backup.plan import database_of
 from gsv_ops.database.barman_store import BarmanStore, configuration_of, open_store
 from gsv_ops.database.fingerprinting import Source
@@ -46,6 +46,7 @@ def execute(desk: Desk, plan: Plan, journal: Journal) -> Mapping[str, Any]:
 
     def archived_and_fingerprinted() -> Mapping[str, Any]:
         with source_of(desk, database) as primary:
+            remembered.keep(desk, database, primary.cluster)
             seconds = fingerprinting.archive_to_end(primary, status, name)
             taken = fingerprinting.take(primary, backup, journal.root_run_id)
             last = status["endWal"]
@@ -101,7 +102,7 @@ def source_of(desk: Desk, database: Database) -> Iterator[Source]:
     cluster = desk.kube.get(POSTGRES_CLUSTER, database.cluster, database.namespace)
     store = store_of(desk, database, cluster)
     with endpoint_of(desk, database, cluster) as endpoint, access.failures_of("asking the primary"), connect(endpoint) as session:
-        yield Source(desk, database, endpoint, session, store)
+        yield Source(desk, database, cluster, endpoint, session, store)
 
 
 def _wait(desk: Desk, database: Database, name: str, while_in: tuple[str, ...], seconds: float, what: str) -> Object:

@@ -7,22 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
-from gsv_ops.database import access, fingerprint, fingerprinting, manifest, recovery, source
+from gsv_ops.database import access, fingerprint, fingerprinting, manifest, recoveries, recovery, scratch_run, source
 from gsv_ops.database.backup.execute import endpoint_of, source_of
 from gsv_ops.database.backup.plan import database_of
 from gsv_ops.database.barman_store import StoreUnreadable
 from gsv_ops.database.compare import Comparison, compare
 from gsv_ops.database.consistent_point import Inconclusive
+from gsv_ops.database.lsn import parse_lsn
 from gsv_ops.database.proof import in_store, scratch
 from gsv_ops.database.record import Fingerprint
 from gsv_ops.database.session import DatabaseError
 from gsv_ops.kube import errors, objects
 from gsv_ops.kube.protocol import Object
-from gsv_ops.kube.resources import PERSISTENT_VOLUME_CLAIM, POSTGRES_BACKUP, POSTGRES_CLUSTER
-from gsv_ops.operations import apply
+from gsv_ops.kube.resources import POSTGRES_BACKUP
 from gsv_ops.operations.journal import Journal
 from gsv_ops.operations.operation import Desk, OperationFailed
 from gsv_ops.operations.plan import Plan
@@ -31,7 +30,6 @@ from gsv_ops.platform.spec import Database
 LABEL_FILE = "/var/lib/postgresql/data/pgdata/backup_label.old"
 CONTAINER = "postgres"
 MOST_SHOWN = 50
-PVC_POLL_SECONDS = 1.0
 
 
 def execute(desk: Desk, plan: Plan, journal: Journal) -> Mapping[str, Any]:
@@ -47,71 +45,31 @@ def execute(desk: Desk, plan: Plan, journal: Journal) -> Mapping[str, Any]:
             return {"outcome": "failed", "reason": no_base, "timings": {}, "lsn": lsn, "compared_at": desk.now().isoformat()}
     except StoreUnreadable as problem:
         return {"outcome": "inconclusive", "reason": str(problem), "timings": {}}
-    lifetime = timedelta(seconds=database.proof.lifetime_seconds)
     policy, cluster = plan.actions
-    apply.create(desk, policy, journal, lifetime)
     aimed = scratch.aimed(cluster.body or {}, manifest.exactly_before(plan.facts["backup id"], lsn, was.timeline))
-    made = apply.create(desk, replace(cluster, body=aimed), journal, lifetime)
-    name = objects.name(made)
-    desk.log(f"Cluster {database.namespace}/{name}: restoring Backup {plan.facts['backup']} to just before {lsn}")
-    logs = recovery.Logs()
+    what = f"Backup {plan.facts['backup']} to just before {lsn}"
     try:
-        recovered = recovery.wait(
-            desk,
-            database.namespace,
-            name,
-            seconds=database.proof.recovery_seconds,
-            failed_attempts=database.proof.failed_attempts,
-            logs=logs,
-        )
+        recovered = scratch_run.restore(desk, database, policy, replace(cluster, body=aimed), journal, what)
     except recovery.RecoveryFailed as problem:
         reason = f"{problem}.{in_store.lacking_wal(desk, database, plan, lsn, was.timeline)}"
         return {"outcome": "failed", "reason": reason, "timings": {}, "lsn": lsn, "compared_at": desk.now().isoformat()}
     except recovery.RecoveryOverdue as problem:
         return {"outcome": "inconclusive", "reason": str(problem), "timings": {}}
     timings = dict(recovered.seconds)
-    desk.log(f"{name} is ready: " + ", ".join(f"{part} {seconds} s" for part, seconds in timings.items()))
+    recoveries.keep(desk, database, plan.facts["backup id"], parse_lsn(lsn) - parse_lsn(plan.facts["begin LSN"]), timings)
     begun = desk.monotonic()
     try:
         wrong_base, now = _read(desk, database, recovered.cluster, plan)
     except Inconclusive as problem:
         return {"outcome": "inconclusive", "reason": f"the restored database could not be read whole: {problem}", "timings": timings}
     timings["verification"] = round(desk.monotonic() - begun, 1)
-    desk.records.write(f"{plan.facts['fingerprint']}-restored-{journal.root_run_id}", {"cluster": name, "fingerprint": now.to_json()})
+    desk.records.write(
+        f"{plan.facts['fingerprint']}-restored-{journal.root_run_id}",
+        {"cluster": objects.name(recovered.cluster), "fingerprint": now.to_json()},
+    )
     result = compare(was, now)
     told = {"timings": timings, "lsn": lsn, "compared_at": desk.now().isoformat(), "late": late}
     return {**_outcome(result, was, now, wrong_base), **told, **_shown(result, was, now)}
-
-
-def release(desk: Desk, journal: Journal) -> None:
-    """Take down the scratch cluster, its volumes and its NetworkPolicy. Raises OperationFailed naming what is left at the deadline."""
-    if journal.released or not journal.entries:
-        return
-    seconds = max(database.proof.release_seconds for database in desk.spec.databases.values())
-    deadline = desk.monotonic() + seconds
-    left = apply.release_made(desk, journal, seconds)
-    for target in journal.targets():
-        if target.kind == POSTGRES_CLUSTER.kind:
-            left += volumes_left(desk, target.namespace, target.name, deadline)
-    if left:
-        raise OperationFailed(
-            f"not everything of the scratch cluster is gone after {seconds} s: {'; '.join(left)}. It expires and the sweeper removes it.",
-            "launch sweep_scratch_clusters",
-        )
-    journal.release()
-
-
-def volumes_left(desk: Desk, namespace: str, name: str, deadline: float) -> list[str]:
-    """The volumes of the scratch cluster `name` that are still there at the deadline (of desk.monotonic); waits for them to go."""
-    while True:
-        try:
-            claims = desk.kube.list(PERSISTENT_VOLUME_CLAIM, namespace, labels=f"{source.CLUSTER_LABEL}={name}", metadata_only=True)
-            left = [f"PersistentVolumeClaim {namespace}/{objects.name(claim)}" for claim in claims]
-        except errors.Unavailable as problem:
-            left = [f"the volumes of {name}, perhaps: {problem}"]
-        if not left or desk.monotonic() > deadline:
-            return left
-        desk.sleep(PVC_POLL_SECONDS)
 
 
 def _source_fingerprint(desk: Desk, database: Database, plan: Plan, journal: Journal) -> tuple[Fingerprint, bool]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gsv_ops.database.proof.execute import execute, release
+from gsv_ops.database.proof.execute import execute
 from gsv_ops.database.proof.plan import ProveBackup, observe, plan
 from gsv_ops.database.proof.verify import verify
+from gsv_ops.database.scratch_run import release
 from gsv_ops.kube.resources import NETWORK_POLICY, POSTGRES_BACKUP, POSTGRES_CLUSTER
 from gsv_ops.operations.apply import ROOT_RUN_LABEL
 from gsv_ops.operations.operation import Operation

@@ -78,7 +78,7 @@ def observe(desk: Desk, params: ProveBackup) -> ProofSnapshot:
         {uid: record for uid, record in records.items() if record is not None},
         tuple(kube.list(resources.PERSISTENT_VOLUME_CLAIM, namespace, labels=f"{source.CLUSTER_LABEL}={database.cluster}")),
         tuple(kube.list(resources.RESOURCE_QUOTA, namespace)),
-        _api_servers(desk),
+        scratch.api_servers(desk),
     )
 
 
@@ -169,19 +169,6 @@ def why_no_room(
     needed = sum(int(table["bytes"]) for table in taken["tables"].values()) if taken else 0
     margin = database.proof.storage_margin_percent
     return room.why_none(wanted, needed, margin, quotas, "the scratch volume", "grow the source's storage")
-
-
-def _api_servers(desk: Desk) -> tuple[tuple[str, int], ...]:
-    found = desk.kube.list(resources.ENDPOINT_SLICE, "default", labels="kubernetes.io/service-name=kubernetes")
-    return tuple(
-        sorted(
-            (address, int(port["port"]))
-            for piece in found
-            for endpoint in piece.get("endpoints") or []
-            for address in endpoint["addresses"]
-            for port in piece.get("ports") or []
-        )
-    )
 
 
 def _facts(cluster: Object) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 
 from gsv_ops.database import source
 from gsv_ops.kube.objects import at
-from gsv_ops.kube.resources import NETWORK_POLICY
+from gsv_ops.kube.resources import ENDPOINT_SLICE, NETWORK_POLICY
+from gsv_ops.operations.operation import Desk
 
 NOW = "the newest commit when it runs"
 """Stands in a plan for the position of a fingerprint that is taken by the run itself."""
@@ -21,6 +22,20 @@ POSTGRES_PORT = 5432
 STATUS_PORT = 8000
 DNS_PORT = 53
 DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+def api_servers(desk: Desk) -> tuple[tuple[str, int], ...]:
+    """Where the API server answers: addresses and ports."""
+    found = desk.kube.list(ENDPOINT_SLICE, "default", labels="kubernetes.io/service-name=kubernetes")
+    return tuple(
+        sorted(
+            (address, int(port["port"]))
+            for piece in found
+            for endpoint in piece.get("endpoints") or []
+            for address in endpoint["addresses"]
+            for port in piece.get("ports") or []
+        )
+    )
 
 
 def network_policy(name: str, operator_namespace: str, api_servers: Sequence[tuple[str, int]], store_url: str | None) -> dict[str, Any]:

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from gsv_ops.database.proof.execute import release, volumes_left
+from gsv_ops.database.moment.operation import PROVE_POINT_IN_TIME
 from gsv_ops.database.proof.operation import PROVE_BACKUP
+from gsv_ops.database.scratch_run import release, volumes_left
 from gsv_ops.kube import objects
 from gsv_ops.kube.errors import KubeError
 from gsv_ops.kube.objects import at, parse_time
@@ -23,7 +24,8 @@ from gsv_ops.operations.operation import Desk, Operation, OperationFailed, Param
 from gsv_ops.operations.plan import Action, Kept, Plan, Target
 from gsv_ops.platform.spec import PlatformSpec
 
-OURS = f"{apply.OPERATION_LABEL}={PROVE_BACKUP.name}"
+MAKERS = (PROVE_BACKUP.name, PROVE_POINT_IN_TIME.name)
+OURS = f"{apply.OPERATION_LABEL} in ({', '.join(MAKERS)})"
 SWEPT = (POSTGRES_CLUSTER, NETWORK_POLICY)
 
 
@@ -61,8 +63,8 @@ def plan(spec: PlatformSpec, snapshot: Scratch, params: SweepScratchClusters, fr
         run = objects.labels(body).get(apply.ROOT_RUN_LABEL, "")
         guard = {f"metadata.labels.{label}": objects.labels(body).get(label) for label in (apply.OPERATION_LABEL, apply.ROOT_RUN_LABEL)}
         expires = expiry(body)
-        if guard[f"metadata.labels.{apply.OPERATION_LABEL}"] != PROVE_BACKUP.name:
-            kept.append(Kept(target, f"it has no label {OURS}: no proof made it"))
+        if guard[f"metadata.labels.{apply.OPERATION_LABEL}"] not in MAKERS:
+            kept.append(Kept(target, f"its label {apply.OPERATION_LABEL} names no proof"))
         elif run in snapshot.over:
             actions.append(Action("delete", target, f"run {run[:8]} that made it is over", guard))
         elif expires is None:
@@ -80,7 +82,7 @@ def execute(desk: Desk, plan: Plan, journal: Journal) -> Mapping[str, Any]:
     Each cluster's volumes, and so its pods, are waited for: the NetworkPolicy after it shuts them off as long as they run.
     """
     released, problems = [], list[str]()
-    for left in Journal.unreleased(desk.records, PROVE_BACKUP.name):
+    for left in [journal for maker in MAKERS for journal in Journal.unreleased(desk.records, maker)]:
         if desk.is_over(left.root_run_id):
             try:
                 release(desk, left)

@@ -91,7 +91,7 @@ def test_base_backups_with_all_their_bytes_oldest_first(gateway: str, put: Any) 
     put("one/base/20261121T140344/backup.info", b"begin_wal=x\n")
     put("one-more/base/20261120T140344/backup.info", b"status=DONE\n")
     assert store(gateway, "one").base_backups() == [
-        BaseBackup("20261121T140344", 12, "no status"),
+        BaseBackup("20261121T140344", 12, "no status", begin_wal="x"),
         BaseBackup("20261122T140344", 14, "FAILED"),
         BaseBackup("20261123T140344", 33 + 5000, "DONE"),
         BaseBackup("20261124T140344", 7, "no backup.info"),

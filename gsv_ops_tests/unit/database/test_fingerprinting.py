@@ -25,7 +25,7 @@ def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Source:
     nothing: Any = None
     monkeypatch.setattr(fingerprint, "take_at_consistent_point", lambda *_, **__: SOURCE)
     desk = Desk(cast(Kube, nothing), spec.load(None), "dev", "c-1", Records(UPath(tmp_path)), "the-run", lambda _: None)
-    return Source(desk, DATABASE, nothing, nothing, nothing)
+    return Source(desk, DATABASE, nothing, nothing, nothing, nothing)
 
 
 def later_proof(source: Source) -> tuple[int | None, bool]:

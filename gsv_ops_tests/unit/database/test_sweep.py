@@ -52,6 +52,7 @@ PAST, FUTURE = (NOW - timedelta(seconds=1)).isoformat(), (NOW + timedelta(second
     ("run", "operation", "expires", "over", "deleted", "reason"),
     [
         ("r-1", "prove_backup", FUTURE, True, True, "run r-1 that made it is over"),
+        ("r-1", "prove_point_in_time", FUTURE, True, True, "run r-1 that made it is over"),
         ("r-1", "prove_backup", None, True, True, "run r-1 that made it is over"),
         ("r-1", "prove_backup", PAST, False, True, "it is past its time"),
         ("r-1", "prove_backup", NOW.isoformat(), False, True, "it is past its time"),
@@ -60,8 +61,8 @@ PAST, FUTURE = (NOW - timedelta(seconds=1)).isoformat(), (NOW + timedelta(second
         ("r-1", "prove_backup", None, False, False, "it has no readable gsv-ops/expires, and its run is not known to be over"),
         ("r-1", "prove_backup", "soon", False, False, "it has no readable gsv-ops/expires"),
         ("r-1", "prove_backup", "2026-01-01T00:00:00", False, False, "it has no readable gsv-ops/expires"),
-        ("r-1", "restore_database", PAST, True, False, "it has no label gsv-ops/operation=prove_backup: no proof made it"),
-        ("r-1", None, PAST, True, False, "it has no label"),
+        ("r-1", "restore_database", PAST, True, False, "its label gsv-ops/operation names no proof"),
+        ("r-1", None, PAST, True, False, "its label"),
     ],
 )
 def test_what_goes_and_what_stays(run: str, operation: str, expires: str, over: bool, deleted: bool, reason: str) -> None:

@@ -1,0 +1,71 @@
+"""The life of a scratch cluster, for every kind of proof: made behind its NetworkPolicy, watched while it recovers, and taken down."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from gsv_ops.database import recovery, source
+from gsv_ops.database.recovery import Recovered
+from gsv_ops.kube import errors, objects
+from gsv_ops.kube.resources import PERSISTENT_VOLUME_CLAIM, POSTGRES_CLUSTER
+from gsv_ops.operations import apply
+from gsv_ops.operations.journal import Journal
+from gsv_ops.operations.operation import Desk, OperationFailed
+from gsv_ops.operations.plan import Action
+from gsv_ops.platform.spec import Database
+
+PVC_POLL_SECONDS = 1.0
+
+
+def restore(desk: Desk, database: Database, policy: Action, cluster: Action, journal: Journal, what: str) -> Recovered:
+    """The scratch cluster, ready, with how long each part took. Raises RecoveryFailed and RecoveryOverdue."""
+    lifetime = timedelta(seconds=database.proof.lifetime_seconds)
+    apply.create(desk, policy, journal, lifetime)
+    name = objects.name(apply.create(desk, cluster, journal, lifetime))
+    desk.log(f"Cluster {database.namespace}/{name}: restoring {what}")
+    recovered = recovery.wait(
+        desk,
+        database.namespace,
+        name,
+        seconds=database.proof.recovery_seconds,
+        failed_attempts=database.proof.failed_attempts,
+        logs=recovery.Logs(),
+    )
+    desk.log(f"{name} is ready: " + ", ".join(f"{part} {seconds} s" for part, seconds in recovered.seconds.items()))
+    return recovered
+
+
+def release(desk: Desk, journal: Journal) -> None:
+    """Take down the scratch cluster, its volumes and its NetworkPolicy. Raises OperationFailed naming what is left at the deadline."""
+    if journal.released or not journal.entries:
+        return
+    if left := take_down(desk, journal):
+        raise OperationFailed(
+            f"not everything of the scratch cluster is gone in time: {'; '.join(left)}. It expires and the sweeper removes it.",
+            "launch sweep_scratch_clusters",
+        )
+    journal.release()
+
+
+def take_down(desk: Desk, journal: Journal) -> list[str]:
+    """Take down what the journal's run made, clusters with their volumes; what is still there when the time for it is up."""
+    seconds = max(database.proof.release_seconds for database in desk.spec.databases.values())
+    deadline = desk.monotonic() + seconds
+    left = apply.release_made(desk, journal, seconds)
+    for target in journal.targets():
+        if target.kind == POSTGRES_CLUSTER.kind:
+            left += volumes_left(desk, target.namespace, target.name, deadline)
+    return left
+
+
+def volumes_left(desk: Desk, namespace: str, name: str, deadline: float) -> list[str]:
+    """The volumes of the cluster `name` that are still there at the deadline (of desk.monotonic); waits for them to go."""
+    while True:
+        try:
+            claims = desk.kube.list(PERSISTENT_VOLUME_CLAIM, namespace, labels=f"{source.CLUSTER_LABEL}={name}", metadata_only=True)
+            left = [f"PersistentVolumeClaim {namespace}/{objects.name(claim)}" for claim in claims]
+        except errors.Unavailable as problem:
+            left = [f"the volumes of {name}, perhaps: {problem}"]
+        if not left or desk.monotonic() > deadline:
+            return left
+        desk.sleep(PVC_POLL_SECONDS)
