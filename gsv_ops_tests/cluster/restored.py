@@ -34,9 +34,9 @@ def scratch_of(run: Run) -> str:
 
 
 @contextmanager
-def standing_still(a_desk: ADesk, outside: Outside, run: Run) -> Iterator[str]:
+def standing_still(a_desk: ADesk, outside: Outside, run: Run, scratch: str = "") -> Iterator[str]:
     """The pod of the restored database, while the proof's worker is paused: before it could see that the restore is ready."""
-    scratch = scratch_of(run)
+    scratch = scratch or scratch_of(run)
 
     def begun() -> bool:
         assert not a_desk.refresh(run).ended, f"the proof ended as {run.status}: {run.failure}"
