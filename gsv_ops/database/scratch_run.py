@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 
 from gsv_ops.database import recovery, source
 from gsv_ops.database.recovery import Recovered
 from gsv_ops.kube import errors, objects
-from gsv_ops.kube.resources import PERSISTENT_VOLUME_CLAIM, POSTGRES_CLUSTER
+from gsv_ops.kube.resources import NETWORK_POLICY, PERSISTENT_VOLUME_CLAIM, POSTGRES_CLUSTER
 from gsv_ops.operations import apply
 from gsv_ops.operations.journal import Journal
 from gsv_ops.operations.operation import Desk, OperationFailed
-from gsv_ops.operations.plan import Action
+from gsv_ops.operations.plan import Action, Plan
 from gsv_ops.platform.spec import Database
 
 PVC_POLL_SECONDS = 1.0
+LEFT = ",".join(kind.qualified for kind in (POSTGRES_CLUSTER, NETWORK_POLICY))
+
+
+def look(plan: Plan, run_id: str, results: Mapping[str, Any]) -> list[str]:
+    """How to see that nothing of the scratch cluster is left."""
+    namespaces = sorted({action.target.namespace for action in plan.actions})
+    return [f"kubectl get {LEFT} -n {namespace} -l {apply.ROOT_RUN_LABEL}={run_id}" for namespace in namespaces]
 
 
 def restore(desk: Desk, database: Database, policy: Action, cluster: Action, journal: Journal, what: str) -> Recovered:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from gsv_ops.database.moment.execute import execute
 from gsv_ops.database.moment.plan import ProvePointInTime, observe, plan
 from gsv_ops.database.moment.verify import verify
-from gsv_ops.database.scratch_run import release
+from gsv_ops.database.scratch_run import look, release
 from gsv_ops.operations.operation import Operation
 
 DESCRIPTION = """
@@ -28,6 +28,7 @@ PROVE_POINT_IN_TIME = Operation(
     execute=execute,
     verify=verify,
     release=release,
+    look=look,
     rerun="yes, as a new run or by re-executing all of its steps; what this run made is taken down, and the source was only read.",
     pool="database_proof",
 )

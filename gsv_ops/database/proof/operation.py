@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from gsv_ops.database import scratch_run
 from gsv_ops.database.proof.execute import execute
 from gsv_ops.database.proof.plan import ProveBackup, observe, plan
 from gsv_ops.database.proof.verify import verify
-from gsv_ops.database.scratch_run import release
-from gsv_ops.kube.resources import NETWORK_POLICY, POSTGRES_BACKUP, POSTGRES_CLUSTER
-from gsv_ops.operations.apply import ROOT_RUN_LABEL
+from gsv_ops.kube.resources import POSTGRES_BACKUP
 from gsv_ops.operations.operation import Operation
 from gsv_ops.operations.plan import Plan
 
@@ -24,15 +23,13 @@ cancelled. The source is only read. Nothing restored can call out, and nothing i
 **How to undo:** nothing to undo; what a killed run leaves is removed by the next run and by `sweep_scratch_clusters`.
 """
 
-LEFT = ",".join(kind.qualified for kind in (POSTGRES_CLUSTER, NETWORK_POLICY))
-
 
 def look(plan: Plan, run_id: str, results: Mapping[str, Any]) -> list[str]:
     """The Backup, and that nothing of the scratch cluster is left."""
     namespaces = sorted({action.target.namespace for action in plan.actions})
     backup = plan.facts.get("backup", "")
     lines = [f"kubectl describe {POSTGRES_BACKUP.qualified} {backup} -n {namespace}" for namespace in namespaces if backup]
-    return [*lines, *(f"kubectl get {LEFT} -n {namespace} -l {ROOT_RUN_LABEL}={run_id}" for namespace in namespaces)]
+    return [*lines, *scratch_run.look(plan, run_id, results)]
 
 
 PROVE_BACKUP = Operation(
@@ -43,7 +40,7 @@ PROVE_BACKUP = Operation(
     plan=plan,
     execute=execute,
     verify=verify,
-    release=release,
+    release=scratch_run.release,
     look=look,
     rerun="yes, as a new run or by re-executing all of its steps; what this run made is taken down, and the source was only read.",
     pool="database_proof",
