@@ -134,8 +134,8 @@ def _source(desk: Desk, database: Database) -> tuple[Object, str]:
         if kept is None:
             raise OperationFailed(
                 f"{problem} Nothing is remembered of it either: each backup_database writes down the manifest that a restore is made from. "
-                f"Put the record of another desk of this environment to {remembered.where(desk, database)}; or make a Cluster of the "
-                f"source's name from its manifest in Git, with cnpg.io/hibernation set to on, and plan again.",
+                f"Put the record of another desk of this environment to {remembered.where(desk, database)}, or write it: a JSON object "
+                f"with `at`, a time, and `cluster`, the Cluster's manifest from Git; and plan again.",
                 f"kubectl get clusters.postgresql.cnpg.io -n {database.namespace}",
             ) from None
         return kept
