@@ -149,7 +149,7 @@ def choose(window: Window, goal: Goal) -> tuple[BaseBackup | None, str, list[str
         return base, "it was named" if goal.kind != "proof" else "the proof began from it", []
     if not usable:
         others = f"; {len(window.bases)} of other timelines" if window.bases else ""
-        return None, "", [f"the store has no finished base backup that {_line(window)} goes on from{others}: run backup_database first"]
+        return None, "", [f"the store has no finished base backup that {_line(window)} goes on from{others}: take a backup first"]
     if goal.kind in ("transaction", "restore_point"):
         return usable[0], "the oldest, since nothing tells when that was written; name `backup` for a later one, to replay less", []
     before = [base for base in usable if _ended_before(base, goal)]

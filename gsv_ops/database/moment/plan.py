@@ -145,7 +145,7 @@ def choose(snapshot: MomentSnapshot, params: ProvePointInTime) -> tuple[datetime
     found = ends(snapshot)
     if found is None:
         return None, (
-            "there is no stretch of time that a base backup, archived commits and heartbeats all cover: run backup_database, and wait for "
+            "there is no stretch of time that a base backup, archived commits and heartbeats all cover: take a backup, and wait for "
             "the next archived WAL"
         )
     first, last = found

@@ -144,7 +144,7 @@ def test_from_which_base_backup_through_which_wal(window: Window, goal: Goal, ch
         (
             replace(SIMPLE, bases=()),
             Goal("end_of_wal"),
-            "the store has no finished base backup that timeline 1 goes on from: run backup_database first",
+            "the store has no finished base backup that timeline 1 goes on from: take a backup first",
         ),
         (replace(SIMPLE, wal=()), Goal("end_of_wal"), "no WAL from 00000001000000000000001E on is in the store"),
         (
