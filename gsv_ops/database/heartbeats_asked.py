@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from gsv_ops.database import ended, heartbeat, source
+from gsv_ops.database import access, ended, heartbeat, source
 from gsv_ops.database.heartbeats_kept import End, Kept, Row, compare, newest, since
 from gsv_ops.database.lsn import format_lsn
 from gsv_ops.database.session import Connection, DatabaseError, connect
@@ -36,9 +36,13 @@ def compared(desk: Desk, origin: Database, restored: Database, end: End, timelin
 
 def asked(desk: Desk, database: Database, ask: Callable[[Connection], T]) -> T:
     """What is told in the heartbeat's database, on the primary as it is now."""
-    cluster = desk.kube.get(POSTGRES_CLUSTER, database.cluster, database.namespace)
-    with heartbeat.endpoint(desk, database, cluster) as endpoint, connect(endpoint) as session:
-        return ask(session)
+
+    def look() -> T:
+        cluster = desk.kube.get(POSTGRES_CLUSTER, database.cluster, database.namespace)
+        with heartbeat.endpoint(desk, database, cluster) as endpoint, connect(endpoint) as session:
+            return ask(session)
+
+    return access.again(desk, f"asking for the heartbeats of {database.cluster}", look)
 
 
 def _expected(desk: Desk, origin: Database, rows: Sequence[Row], end: End, timeline: int) -> list[Row] | None:

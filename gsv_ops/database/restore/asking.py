@@ -156,9 +156,13 @@ def _asked(question: str, ask: Callable[[], Answer]) -> Answer:
 
 def _in_session(desk: Desk, restored: Database, ask: Callable[[Connection], T]) -> T:
     """What the desk's own role is told on the primary as it is now."""
-    cluster = desk.kube.get(POSTGRES_CLUSTER, restored.cluster, restored.namespace)
-    with endpoint_of(desk, restored, cluster) as endpoint, connect(endpoint) as session:
-        return ask(session)
+
+    def look() -> T:
+        cluster = desk.kube.get(POSTGRES_CLUSTER, restored.cluster, restored.namespace)
+        with endpoint_of(desk, restored, cluster) as endpoint, connect(endpoint) as session:
+            return ask(session)
+
+    return access.again(desk, "asking the restored database", look)
 
 
 def _patiently(desk: Desk, restored: Database, login: Callable[[], str]) -> str:
