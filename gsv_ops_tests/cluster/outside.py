@@ -42,6 +42,7 @@ class Outside:
         self._settings = settings
         self._client = client.ApiClient(settings)
         self.core = client.CoreV1Api(self._client)
+        self.apps = client.AppsV1Api(self._client)
         self.batch = client.BatchV1Api(self._client)
         self.networking = client.NetworkingV1Api(self._client)
         self.custom = client.CustomObjectsApi(self._client)
