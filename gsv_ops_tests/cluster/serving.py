@@ -19,6 +19,7 @@ from gsv_ops_tests.cluster.outside import Outside, until
 NAMESPACE = "sso"
 """A namespace of the platform in which nothing else runs here."""
 PORT = 8080
+BEARS = 50
 READY_SECONDS = 60
 
 
@@ -31,9 +32,15 @@ class Calls:
 
 
 def container(*, careful: bool = True, start_seconds: int = 0) -> dict[str, Any]:
-    """busybox's httpd. `careful`: it gets calls only when it serves, and is left for a while before it ends."""
-    serve = f"mkdir -p /tmp/www && echo well > /tmp/www/index.html && sleep {start_seconds} && exec httpd -f -p {PORT} -h /tmp/www"
+    """busybox's httpd, which ends where it asks for more cpu than it can bear.
+
+    `careful`: it gets calls only when it serves, and is left for a while before it ends.
+    """
+    bears = f'if [ "$ASKED" -gt {BEARS} ]; then echo "cannot bear ${{ASKED}}m of cpu"; exit 1; fi'
+    serve = f"{bears}; mkdir -p /tmp/www && echo well > /tmp/www/index.html && sleep {start_seconds} && exec httpd -f -p {PORT} -h /tmp/www"
     body: dict[str, Any] = {"name": "web", "image": BUSYBOX, "command": ["sh", "-c", serve], "ports": [{"containerPort": PORT}]}
+    asked = {"resourceFieldRef": {"resource": "requests.cpu", "divisor": "1m"}}
+    body["env"] = [{"name": "ASKED", "valueFrom": asked}]
     body["resources"] = {"requests": {"cpu": "10m", "memory": "8Mi"}}
     if careful:
         body["readinessProbe"] = {"httpGet": {"path": "/", "port": PORT}, "periodSeconds": 1}
