@@ -17,7 +17,7 @@ from gsv_ops_tests.contract.in_process import DeskHere, desk_here
 from gsv_ops_tests.contract.rollouts import Controller, controller, deployment, node, with_status
 from gsv_ops_tests.fake_kube import FakeKube
 
-LIMITS = {"watch_seconds": 3, "tell_seconds": 5, "back_seconds": 10, "metrics_seconds": 1}
+LIMITS = {"watch_seconds": 20, "tell_seconds": 5, "back_seconds": 10, "metrics_seconds": 1}
 
 
 @pytest.fixture
@@ -96,9 +96,9 @@ def test_a_rollout_that_does_not_get_ready_ends_with_the_pods_reason_and_is_roll
 ) -> None:
     before, old = pods(kube, namespace), kube.get(DEPLOYMENT, "web", namespace)["spec"]["template"]
     rollouts.breaks = lambda template: template != old
-    ran = desk.run(RESTART, mode="apply", roll_back=True, **web)
+    ran = desk.run(RESTART, mode="apply", roll_back=True, seconds=2, **web)
     said = desk.failure(ran)
-    assert "its rollout was not complete within 3 s" in said
+    assert "its rollout was not complete within 2 s" in said
     assert "CrashLoopBackOff (back-off 40s restarting failed container)" in said
     assert "web ended with 1 (Error), 3 restarts" in said
     if isinstance(kube, FakeKube):
@@ -114,7 +114,7 @@ def test_without_roll_back_it_is_left_and_told(
     kube: Kube, desk: DeskHere, web: dict[str, str], namespace: str, rollouts: Controller
 ) -> None:
     rollouts.breaks = lambda template: "limits" in template["spec"]["containers"][0]["resources"]
-    ran = desk.run(RESOURCES, mode="apply", cpu_limit="1", **web)
+    ran = desk.run(RESOURCES, mode="apply", cpu_limit="1", seconds=1, **web)
     said = desk.failure(ran)
     assert "It was left as it is. To take it back: launch set_resources with" in said
     assert "container: web, cpu_limit: none" in said
@@ -189,7 +189,7 @@ def test_a_scaled_workload_that_lacks_ready_pods_is_set_back(
     kube: Kube, desk: DeskHere, namespace: str, web: dict[str, str], rollouts: Controller
 ) -> None:
     rollouts.blind = lambda body: body["spec"]["replicas"] == 3
-    ran = desk.run(SCALE, mode="apply", replicas=3, roll_back=True, **web)
+    ran = desk.run(SCALE, mode="apply", replicas=3, roll_back=True, seconds=1, **web)
     assert "its controller has seen generation" in desk.failure(ran)
     assert "It was rolled back: it is as it was before this run" in desk.failure(ran)
     assert kube.get(DEPLOYMENT, "web", namespace)["spec"]["replicas"] == 2
