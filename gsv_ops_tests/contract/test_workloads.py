@@ -6,12 +6,17 @@ from typing import Any
 
 import pytest
 import yaml
+from upath import UPath
 
 from gsv_ops.kube import objects
 from gsv_ops.kube.protocol import Kube, Object
 from gsv_ops.kube.resources import AUTOSCALER, DEPLOYMENT, POD
 from gsv_ops.maintenance.jobs import AUTOSCALING, RESOURCES, RESTART, SCALE
-from gsv_ops.maintenance.rolling_restart import RESTARTED
+from gsv_ops.maintenance.rolling_restart import RESTARTED, ROLLING_RESTART, RollingRestart
+from gsv_ops.operations import steps
+from gsv_ops.operations.desk import DeskFactory
+from gsv_ops.operations.journal import Journal
+from gsv_ops.operations.operation import OperationFailed
 from gsv_ops.platform.spec import PLATFORM_FILE
 from gsv_ops_tests.contract.in_process import DeskHere, desk_here
 from gsv_ops_tests.contract.rollouts import Controller, controller, deployment, node, with_status
@@ -286,3 +291,24 @@ def test_a_restart_that_somebody_undoes_meanwhile_is_told(
     rollouts.breaks = undone
     said = desk.failure(desk.run(RESTART, mode="apply", roll_back=True, **web))
     assert "was changed by somebody else while its rollout was watched: the restart's annotation is gone" in said
+
+
+def test_a_run_that_ended_while_it_watched_goes_on_with_its_own_change(
+    kube: Kube, desk: DeskHere, namespace: str, web: dict[str, str], rollouts: Controller
+) -> None:
+    """Executed again from its failure it changes nothing anew."""
+    factory = DeskFactory(kube, UPath(desk.root / "evidence"))
+    here = factory.desk("run-1", lambda _: None, lambda _: False)
+    plan = steps.make_plan(ROLLING_RESTART, here, RollingRestart(**web, seconds=1))
+    rollouts.blind = lambda body: True
+    with pytest.raises(OperationFailed, match="It was left as it is"):
+        ROLLING_RESTART.execute(here, plan, Journal.open(here.records, "rolling_restart", "run-1"))
+    changed = kube.get(DEPLOYMENT, "web", namespace)["spec"]["template"]
+
+    rollouts.blind = lambda body: False
+    at_rest(kube, namespace)
+    journal = Journal.open(here.records, "rolling_restart", "run-1")
+    results = ROLLING_RESTART.execute(here, plan, journal)
+    assert kube.get(DEPLOYMENT, "web", namespace)["spec"]["template"] == changed
+    assert [(o.verb, o.result) for o in journal.outcomes] == [("patch", "done"), ("patch", "already")]
+    assert ROLLING_RESTART.verify(here, plan, results).status == "good"
