@@ -108,10 +108,9 @@ def watched(desk: Desk, changed: Object, undone: Callable[[Object], str], second
         slice_ = max(0.1, min(float(desk.spec.rollouts.tell_seconds), remaining))
         try:
             return desk.kube.wait(resource, name, namespace, until, timeout=slice_, what="its rollout to be complete")
-        except WaitTimeout:
+        except WaitTimeout as problem:
             if desk.monotonic() >= deadline:
-                left = unfinished(desk.kube.get(resource, name, namespace))[0]
-                raise Stuck(f"its rollout was not complete within {seconds:g} s: {left or 'it is just now'}") from None
+                raise Stuck(f"its rollout was not complete within {seconds:g} s: {_left(desk, changed) or problem}") from None
         for line in _reasons(desk, changed):
             if line not in told:
                 told.add(line)
@@ -192,6 +191,13 @@ def _drop_broken(desk: Desk, changed: Object, before: Object) -> None:
             desk.log(f"pod {objects.name(pod)} of the change is deleted, so that its place is filled as before")
         except NotFound:
             continue
+
+
+def _left(desk: Desk, changed: Object) -> str:
+    try:
+        return unfinished(desk.kube.get(resource_of(target_of(changed)), objects.name(changed), objects.namespace(changed)))[0]
+    except KubeError as problem:
+        return str(problem)
 
 
 def _reasons(desk: Desk, changed: Object) -> list[str]:
