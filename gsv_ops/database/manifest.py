@@ -20,6 +20,7 @@ from gsv_ops.kube.resources import POSTGRES_CLUSTER
 from gsv_ops.operations import sealed
 
 ORIGIN = "origin"
+NOT_KEPT = "not written down"
 APP = "app"
 """What CloudNativePG calls the application's database and role where a manifest names none."""
 
@@ -139,6 +140,12 @@ def _environment(origin: Object) -> dict[str, Any]:
     """The source's environment variables without their values, which are filled in when the Cluster is made: one may be a token."""
     env = origin["spec"].get("env") or []
     return {"env": sealed.items(env, origin, "spec.env")} if env else {}
+
+
+def without_values(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """The spec as it may be written down: its environment variables by name, their literal values left out."""
+    env = [{**item, "value": NOT_KEPT} if "value" in item else dict(item) for item in spec.get("env") or []]
+    return {**spec, "env": env} if env else dict(spec)
 
 
 def filled_in(origin: Object) -> dict[str, str]:

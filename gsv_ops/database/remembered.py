@@ -1,11 +1,12 @@
 """The source's manifest as it was when it was last backed up: what a restore is made from when the Cluster itself is gone.
 
-A Cluster's manifest names Secrets and holds none of their values. Kept per environment, so that it outlives the Kubernetes cluster too.
+A Cluster's manifest names Secrets and holds none of their values; literal values of its environment are left out. Kept per environment,
+so that it outlives the Kubernetes cluster too.
 """
 
 from __future__ import annotations
 
-from gsv_ops.database import names
+from gsv_ops.database import manifest, names
 from gsv_ops.kube import objects
 from gsv_ops.kube.objects import at
 from gsv_ops.kube.protocol import Object
@@ -18,7 +19,11 @@ FOLDER = "sources"
 def keep(desk: Desk, database: Database, cluster: Object) -> None:
     """Write down what a restore needs of the Cluster."""
     status = {"image": at(cluster, "status", "image", default="")}
-    body = {"metadata": {"name": objects.name(cluster), "namespace": database.namespace}, "spec": cluster["spec"], "status": status}
+    body = {
+        "metadata": {"name": objects.name(cluster), "namespace": database.namespace},
+        "spec": manifest.without_values(cluster["spec"]),
+        "status": status,
+    }
     desk.records.write(_name(desk, database), {"at": desk.now().isoformat(), "cluster": body})
 
 

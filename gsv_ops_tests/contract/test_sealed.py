@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from upath import UPath
 
-from gsv_ops.database import manifest, source
+from gsv_ops.database import manifest, remembered, source
 from gsv_ops.kube import objects
 from gsv_ops.kube.errors import NotFound
 from gsv_ops.kube.resources import POSTGRES_CLUSTER
@@ -20,7 +20,7 @@ from gsv_ops.operations.plan import Action, Plan, Target
 from gsv_ops.operations.records import Records
 from gsv_ops.platform import spec
 from gsv_ops_tests.fake_kube import FakeKube
-from gsv_ops_tests.unit.database.a_cluster import cluster
+from gsv_ops_tests.unit.database.a_cluster import DATABASE, cluster
 from gsv_ops_tests.unit.database.test_proof_plan import planned
 
 CANARY = "canary-0b5e-not-a-token"
@@ -117,9 +117,12 @@ def test_a_cluster_that_stays_and_what_differs_in_it_show_no_value_either(kube: 
     assert live(kube, "new")["spec"]["env"] == ENV
 
 
-def test_of_a_source_that_is_gone_the_values_are_left_out_and_named(kube: FakeKube) -> None:
-    """A restore from what is remembered of it goes on without them."""
-    remembered = {"metadata": {"name": "cmp-postgres", "namespace": "cmp"}, "spec": live(kube)["spec"]}
-    body = manifest.lasting("new", remembered, source.archive(remembered), {}, {}, instances=1, server_name="new-1")
+def test_of_a_source_that_is_gone_the_values_are_left_out_and_named(kube: FakeKube, desk: Desk) -> None:
+    """A restore from what is remembered of it goes on without them; what is remembered holds none."""
+    remembered.keep(desk, DATABASE, live(kube))
+    assert CANARY not in Path(remembered.where(desk, DATABASE)).read_text()
+    found = remembered.recall(desk, DATABASE)
+    assert found is not None
+    body = manifest.lasting("new", found[0], source.archive(found[0]), {}, {}, instances=1, server_name="new-1")
     assert body["spec"]["env"] == [REFERENCE]
-    assert manifest.filled_in(remembered) == {"environment variables left out: the source is gone": "HTTP TOKEN, EMPTY"}
+    assert manifest.filled_in(found[0]) == {"environment variables left out: the source is gone": "HTTP TOKEN, EMPTY"}

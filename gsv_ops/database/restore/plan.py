@@ -128,7 +128,7 @@ def _facts(snapshot: RestoreSnapshot, judged: Judged) -> dict[str, Any]:
     known = {**cluster, "metadata": {"uid": "gone", **cluster["metadata"]}}
     facts = dict(source.facts(known))
     del facts["primary"]
-    facts |= {"goal": str(snapshot.goal), "timeline": snapshot.window.timeline}
+    facts |= {**manifest.filled_in(cluster), "goal": str(snapshot.goal), "timeline": snapshot.window.timeline}
     if base is not None:
         facts |= {
             "base backup": base.backup_id,
