@@ -20,6 +20,7 @@ COMPONENTS = (
     "coredns",
     "s3",
     "local-path-provisioner",
+    "metrics-server",
 )
 # Every value the sandbox, kubelet or kube-proxy is known to touch, and whole families beside them.
 SYSCTLS = (

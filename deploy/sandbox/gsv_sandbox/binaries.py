@@ -1,12 +1,14 @@
 """The components' binaries, built once from pinned sources into a cache that is keyed by what they are built from.
 
-All of them are one Go module, so that what they share (most of it: Kubernetes' libraries) is compiled once. They are
-built in the order in which the sandbox needs them, in the background: `require` waits for one.
+All of the core's are one Go module, so that what they share (most of it: Kubernetes' libraries) is compiled once. They are
+built in the order in which the sandbox needs them, in the background: `require` waits for one. What does not fit into that
+module is an addon, built after it (`build_addon`).
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -17,7 +19,7 @@ from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 from typing import IO
 
-from gsv_sandbox.catalogue import SOURCES, Binary, catalogue, manifests, required_go
+from gsv_sandbox.catalogue import SOURCES, Addon, Binary, catalogue, manifests, required_go
 from gsv_sandbox.errors import SandboxError
 
 BUILD_FLAGS = ("-trimpath", "-mod=readonly")
@@ -70,6 +72,51 @@ def go_version() -> str:
     if done.returncode != 0:
         raise SandboxError(f"`go env GOVERSION` failed: {done.stderr.strip()[-500:]}", mend)
     return done.stdout.strip()
+
+
+def build_addon(addon: Addon, cache: Path, report: Callable[[str, float], None]) -> Path:
+    """The directory that holds the addon, built unless the cache has it. SandboxError when it cannot be built."""
+    name = addon.binary.name
+    parts = [go_version(), repr(BUILD_FLAGS), repr(sorted(BUILD_ENVIRONMENT.items())), repr(addon)]
+    parts += [(addon.sources / file).read_text() for file in ("go.mod", "go.sum")]
+    directory = cache / "bin" / f"{name}-{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()[:12]}"
+    target = directory / name
+    if target.exists():
+        report(name, 1.0)
+        return directory
+    directory.mkdir(parents=True, exist_ok=True)
+    new = directory / f".{name}.new"
+    flags = [*BUILD_FLAGS, f"-modfile={addon.sources / 'go.mod'}", "-ldflags", addon.binary.ldflags]
+    report(name, 0.1)
+    run_go(["go", "build", *flags, "-o", str(new), addon.binary.package], _source(addon))
+    new.replace(target)
+    report(name, 1.0)
+    return directory
+
+
+def run_go(argv: list[str], where: Path) -> str:
+    """What a go command said; SandboxError when it failed."""
+    tied = ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []
+    environment = {**os.environ, **BUILD_ENVIRONMENT}
+    done = subprocess.run([*tied, *argv], cwd=where, env=environment, capture_output=True, text=True, timeout=600, check=False)
+    if done.returncode != 0:
+        raise SandboxError(
+            f"`{' '.join(argv)}` failed: {done.stderr.strip()[-1000:]}",
+            "the Go module proxy must be reachable (GOPROXY) or the modules be in Go's cache",
+        )
+    return done.stdout
+
+
+def _source(addon: Addon) -> Path:
+    """The addon's source in Go's module cache, once its sum was compared."""
+    # outside of any module, since the addon's own go.mod names it as the main one
+    said = json.loads(run_go(["go", "mod", "download", "-json", f"{addon.module}@{addon.version}"], Path("/")))
+    if said.get("Sum") != addon.sum:
+        raise SandboxError(
+            f"{addon.module}@{addon.version} has the sum {said.get('Sum')}, expected {addon.sum}",
+            "look at what the Go module proxy serves; the catalogue pins the sum",
+        )
+    return Path(said["Dir"])
 
 
 class Build:
@@ -157,8 +204,8 @@ class Build:
         for manifest in manifests(self._go_mod):
             target = self.directory / manifest.name
             if not target.exists():
-                self._go(["go", "mod", "download", manifest.module])
-                directory = self._go(["go", "list", "-m", "-f", "{{.Dir}}", manifest.module]).strip()
+                run_go(["go", "mod", "download", manifest.module], self._sources)
+                directory = run_go(["go", "list", "-m", "-f", "{{.Dir}}", manifest.module], self._sources).strip()
                 new = target.with_suffix(".new")
                 shutil.copyfile(Path(directory) / manifest.path, new)
                 new.replace(target)
@@ -215,20 +262,3 @@ class Build:
             )
         new.replace(target)
         log.unlink(missing_ok=True)
-
-    def _go(self, argv: list[str]) -> str:
-        done = subprocess.run(
-            argv,
-            cwd=self._sources,
-            env={**os.environ, **BUILD_ENVIRONMENT},
-            capture_output=True,
-            text=True,
-            timeout=600,
-            check=False,
-        )
-        if done.returncode != 0:
-            raise SandboxError(
-                f"`{' '.join(argv)}` failed: {done.stderr.strip()[-1000:]}",
-                "the Go module proxy must be reachable (GOPROXY) or the modules be in Go's cache",
-            )
-        return done.stdout

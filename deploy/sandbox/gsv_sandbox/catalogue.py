@@ -12,6 +12,7 @@ from pathlib import Path
 from gsv_sandbox.errors import SandboxError
 
 SOURCES = Path(__file__).resolve().parents[1] / "go"
+ADDONS = SOURCES.with_name("addons")
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,32 @@ class Manifest:
     name: str
     module: str
     path: str
+
+
+@dataclass(frozen=True)
+class Addon:
+    """A program whose own module would raise the core's libraries: built from its source with the core's versions instead.
+
+    So its libraries are compiled already, and nothing of the core changes with it. `go.mod` and `go.sum` of the versions lie in
+    ADDONS/<name>; `sum` is that of the module's source, as go.sum would have it.
+    """
+
+    binary: Binary
+    module: str
+    version: str
+    sum: str
+
+    @property
+    def sources(self) -> Path:
+        return ADDONS / self.binary.name
+
+
+METRICS_SERVER = Addon(
+    Binary("metrics-server", "./cmd/metrics-server", 6),
+    "sigs.k8s.io/metrics-server",
+    "v0.9.0",
+    "h1:nlqqZ2H0Xfko8eJC/1qaNVVT17hu4rxndkOi22KTZ4w=",
+)
 
 
 def kubernetes_version(go_mod: str) -> str:

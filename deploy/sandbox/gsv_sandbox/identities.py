@@ -43,6 +43,8 @@ SEES = [
     rules("argoproj.io", ["applications"], READ),
     rules("discovery.k8s.io", ["endpointslices"], READ),
     rules("networking.k8s.io", ["networkpolicies", "ingresses"], READ),
+    rules("metrics.k8s.io", ["nodes", "pods"], ["get", "list"]),
+    rules("argoproj.io", ["applications"], READ),
     rules("apiextensions.k8s.io", ["customresourcedefinitions"], READ),
     rules("postgresql.cnpg.io", ["clusters", "backups", "scheduledbackups", "databases"], READ),
     rules("postgresql.cnpg.io", ["clusters/status", "backups/status"], ["get"]),
@@ -70,9 +72,14 @@ OPERATES = [
 # Secrets only where the database is: its users' passwords are read at the moment of connecting.
 READS_SECRETS = [rules("", ["secrets"], ["get"])]
 
+# To read kubelets through the API server: nearly root on every node, so it belongs to an identity that is taken for that alone.
+LOGS = "gsv-ops-logs"
+READS_KUBELETS = [rules("", ["nodes/proxy"], ["get"])]
+TAKES_LOGS = [{**rules("", ["serviceaccounts/token"], ["create"]), "resourceNames": [LOGS]}]
+
 
 def manifest() -> list[Body]:
-    """The roles and their bindings: ClusterRoles gsv-ops and gsv-readonly, Role gsv-ops-secrets in cmp."""
+    """The roles and their bindings: the desk's, the reader's, and the ServiceAccount that may read kubelets."""
     return [
         _role("ClusterRole", "gsv-ops", [*SEES, *OPERATES]),
         _binding("ClusterRole", "gsv-ops", OPERATOR_USER),
@@ -80,6 +87,11 @@ def manifest() -> list[Body]:
         _binding("ClusterRole", "gsv-readonly", READONLY_USER),
         _role("Role", "gsv-ops-secrets", READS_SECRETS, DATABASE_NAMESPACE),
         _binding("Role", "gsv-ops-secrets", OPERATOR_USER, DATABASE_NAMESPACE),
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": _metadata(LOGS, DATABASE_NAMESPACE)},
+        _role("ClusterRole", LOGS, READS_KUBELETS),
+        {**_binding("ClusterRole", LOGS, ""), "subjects": [{"kind": "ServiceAccount", "name": LOGS, "namespace": DATABASE_NAMESPACE}]},
+        _role("Role", f"{LOGS}-token", TAKES_LOGS, DATABASE_NAMESPACE),
+        _binding("Role", f"{LOGS}-token", OPERATOR_USER, DATABASE_NAMESPACE),
     ]
 
 

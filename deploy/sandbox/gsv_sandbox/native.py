@@ -20,6 +20,7 @@ from gsv_sandbox import (
     database,
     debian,
     machine,
+    metrics,
     network,
     node,
     objectstore,
@@ -31,7 +32,7 @@ from gsv_sandbox import (
 )
 from gsv_sandbox.addresses import API_URL, NODE_NAME
 from gsv_sandbox.api import Api, condition
-from gsv_sandbox.catalogue import SOURCES, catalogue
+from gsv_sandbox.catalogue import METRICS_SERVER, SOURCES, catalogue
 from gsv_sandbox.errors import SandboxError
 from gsv_sandbox.processes import Processes
 from gsv_sandbox.progress import Display
@@ -40,6 +41,7 @@ from gsv_sandbox.state import Paths, only_one
 # From the outside in: what would start others again goes first, the API last, so that it can still be asked.
 STOP_ORDER = (
     database.WRITER,
+    metrics.NAME,
     operators.PROVISIONER,
     "kubelet",
     "kube-proxy",
@@ -64,6 +66,7 @@ COMPONENTS = (
     "coredns",
     objectstore.NAME,
     operators.PROVISIONER,
+    metrics.NAME,
 )
 
 
@@ -83,7 +86,7 @@ class Native:
         """Bring everything up, or mend what died; ends when cmp-postgres is healthy. SandboxError says what failed."""
         with self._alone():
             self._check()
-            with Display(self._console, catalogue((SOURCES / "go.mod").read_text())) as display:
+            with Display(self._console, (*catalogue((SOURCES / "go.mod").read_text()), METRICS_SERVER.binary)) as display:
                 debian.ensure(display.say)
                 if not self._ours():
                     preflight.check_network(self._paths)
@@ -123,6 +126,7 @@ class Native:
             for name in (operators.OPERATOR, operators.PLUGIN):
                 deployment = api.get("apps/v1", "Deployment", name, operators.NAMESPACE)
                 found.append((name, condition(deployment, "Available"), operators.NAMESPACE))
+            found.append(("metrics.k8s.io", metrics.available(api), metrics.API_SERVICE))
             cluster = platform.cluster(api)
             phase = str((cluster or {}).get("status", {}).get("phase", "absent"))
             found.append((platform.CLUSTER, platform.is_healthy(cluster), phase))
@@ -179,6 +183,8 @@ class Native:
             if _result(operand):
                 display.say("the PostgreSQL image is imported")
             platform.database_up(api, bodies)
+            # While the database comes up: built after all else, and nothing waits for it but the end.
+            metrics.up(paths, binaries.build_addon(METRICS_SERVER, paths.cache, display.built), processes, api)
         platform.wait_healthy(api)
         database.wait_answers(api)
         # It may have been found in a state from before something was killed: asked again now that it answers.
@@ -187,6 +193,8 @@ class Native:
         if seed:
             database.seed(api)
             display.say("agent_registry holds its dataset")
+        metrics.wait_available(api, processes)
+        display.say("metrics.k8s.io answers")
 
     def _operators_up(self, api: Api, build: binaries.Build, operator: Future[list[str]], plugin: Future[list[str]]) -> None:
         from gsv_sandbox import images

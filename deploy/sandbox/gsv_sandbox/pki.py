@@ -25,6 +25,8 @@ CLOCK_SKEW = timedelta(minutes=5)
 
 OPERATOR_USER = "gsv-ops"
 READONLY_USER = "gsv-readonly"
+METRICS_USER = "system:metrics-server"
+METRICS_HOST = "metrics-server.kube-system.svc"
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ IDENTITIES = (
     Identity("kube-proxy", "system:kube-proxy"),
     Identity("coredns", "system:coredns"),
     Identity("local-path-provisioner", "system:local-path-provisioner", "system:masters"),
+    Identity("metrics-server", METRICS_USER, serves=(METRICS_HOST,)),
     Identity("admin", "gsv-sandbox-admin", "system:masters"),
     Identity("operator", OPERATOR_USER),
     Identity("readonly", READONLY_USER),

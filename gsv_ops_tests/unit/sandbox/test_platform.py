@@ -38,8 +38,23 @@ def test_the_reader_changes_nothing_and_sees_no_secret() -> None:
 def test_the_operator_reads_secrets_in_the_databases_namespace_alone() -> None:
     assert not {resource for _, resource, _ in rights("ClusterRole", "gsv-ops")} & {"secrets", "*"}
     assert rights("Role", "gsv-ops-secrets") == {("", "secrets", "get")}
-    (binding,) = [b for b in identities.manifest() if b["kind"] == "RoleBinding"]
+    (binding,) = [b for b in identities.manifest() if b["kind"] == "RoleBinding" and b["roleRef"]["name"] == "gsv-ops-secrets"]
     assert binding["metadata"]["namespace"] == "cmp"
+
+
+def test_kubelets_are_read_by_an_account_of_its_own_whose_token_only_the_operator_may_ask() -> None:
+    """Getting nodes/proxy is nearly root on every node."""
+    for role in ("gsv-ops", "gsv-readonly"):
+        assert not {resource for _, resource, _ in rights("ClusterRole", role)} & {"nodes/proxy", "serviceaccounts/token"}
+    assert rights("ClusterRole", "gsv-ops-logs") == {("", "nodes/proxy", "get")}
+    bodies = identities.manifest()
+    (holder,) = [b for b in bodies if b["kind"] == "ClusterRoleBinding" and b["roleRef"]["name"] == "gsv-ops-logs"]
+    assert holder["subjects"] == [{"kind": "ServiceAccount", "name": "gsv-ops-logs", "namespace": "cmp"}]
+    (role,) = [b for b in bodies if b["kind"] == "Role" and b["metadata"]["name"] == "gsv-ops-logs-token"]
+    asks = {"apiGroups": [""], "resources": ["serviceaccounts/token"], "verbs": ["create"], "resourceNames": ["gsv-ops-logs"]}
+    assert role["rules"] == [asks]
+    (binding,) = [b for b in bodies if b["kind"] == "RoleBinding" and b["roleRef"]["name"] == "gsv-ops-logs-token"]
+    assert [subject["name"] for subject in binding["subjects"]] == ["gsv-ops"]
 
 
 def test_the_operator_can_back_up_and_prove() -> None:
