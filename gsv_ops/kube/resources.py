@@ -15,6 +15,7 @@ SECRET = Resource("", "v1", "secrets", "Secret")
 EVENT = Resource("", "v1", "events", "Event")
 CONFIG_MAP = Resource("", "v1", "configmaps", "ConfigMap")
 PERSISTENT_VOLUME_CLAIM = Resource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim")
+PERSISTENT_VOLUME = Resource("", "v1", "persistentvolumes", "PersistentVolume", namespaced=False)
 RESOURCE_QUOTA = Resource("", "v1", "resourcequotas", "ResourceQuota")
 LIMIT_RANGE = Resource("", "v1", "limitranges", "LimitRange")
 DEPLOYMENT = Resource("apps", "v1", "deployments", "Deployment")
@@ -25,6 +26,7 @@ AUTOSCALER = Resource("autoscaling", "v2", "horizontalpodautoscalers", "Horizont
 DISRUPTION_BUDGET = Resource("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget")
 CRON_JOB = Resource("batch", "v1", "cronjobs", "CronJob")
 JOB = Resource("batch", "v1", "jobs", "Job")
+INGRESS = Resource("networking.k8s.io", "v1", "ingresses", "Ingress")
 NETWORK_POLICY = Resource("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy")
 STORAGE_CLASS = Resource("storage.k8s.io", "v1", "storageclasses", "StorageClass", namespaced=False)
 ENDPOINT_SLICE = Resource("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice")
@@ -35,8 +37,9 @@ POSTGRES_BACKUP = Resource("postgresql.cnpg.io", "v1", "backups", "Backup")
 OBJECT_STORE = Resource("barmancloud.cnpg.io", "v1", "objectstores", "ObjectStore")
 APPLICATION = Resource("argoproj.io", "v1alpha1", "applications", "Application")
 
+NODE_METRICS = Resource("metrics.k8s.io", "v1beta1", "nodes", "NodeMetrics", namespaced=False)
 POD_METRICS = Resource("metrics.k8s.io", "v1beta1", "pods", "PodMetrics")
-"""Only to be read, and only where a metrics server is: so it is not among ALL."""
+"""Only to be read, and only where a metrics server is: so neither is among ALL."""
 
 ALL: tuple[Resource, ...] = (
     NAMESPACE,
@@ -50,6 +53,7 @@ ALL: tuple[Resource, ...] = (
     EVENT,
     CONFIG_MAP,
     PERSISTENT_VOLUME_CLAIM,
+    PERSISTENT_VOLUME,
     RESOURCE_QUOTA,
     LIMIT_RANGE,
     DEPLOYMENT,
@@ -60,6 +64,7 @@ ALL: tuple[Resource, ...] = (
     DISRUPTION_BUDGET,
     CRON_JOB,
     JOB,
+    INGRESS,
     NETWORK_POLICY,
     STORAGE_CLASS,
     ENDPOINT_SLICE,

@@ -11,7 +11,7 @@ import dagster as dg
 from gsv_ops.kube.errors import KubeError
 from gsv_ops.operations.ending import four_lines
 from gsv_ops.operations.journal import Journal
-from gsv_ops.operations.operation import Operation, OperationFailed
+from gsv_ops.operations.operation import OperationFailed, Rerunnable
 from gsv_ops.operations.plan import Plan
 from gsv_ops.operations.records import DamagedRecord
 from gsv_ops.platform.environments import WrongCluster
@@ -25,7 +25,7 @@ EXPECTED = (KubeError, OperationFailed, WrongCluster, InvalidSpec, DamagedRecord
 @contextmanager
 def explained(
     context: dg.OpExecutionContext,
-    operation: Operation[Any, Any],
+    operation: Rerunnable,
     plan: Plan | None = None,
     journal: Journal | None = None,
     metadata: Mapping[str, dg.MetadataValue[Any]] | None = None,
@@ -76,7 +76,7 @@ def write_evidence(
 
 
 def _keep_evidence(
-    context: dg.OpExecutionContext, operation: Operation[Any, Any], plan: Plan | None, journal: Journal, verdict: Mapping[str, Any]
+    context: dg.OpExecutionContext, operation: Rerunnable, plan: Plan | None, journal: Journal, verdict: Mapping[str, Any]
 ) -> None:
     """Write the evidence of a failure; that it could not be written must not hide the failure."""
     try:

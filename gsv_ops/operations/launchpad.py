@@ -6,11 +6,11 @@ from typing import Any
 import dagster as dg
 from pydantic import ValidationError, create_model
 
-from gsv_ops.operations.operation import Operation
+from gsv_ops.operations.operation import Configured
 
 
 def mapping(
-    operation: Operation[Any, Any],
+    operation: Configured,
     job: str,
     extra: Mapping[str, Any],
     fixed: Mapping[str, Any] | None = None,

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -163,6 +163,22 @@ class Operation(Generic[P, S]):
     keeps_undo: bool = False
     default_mode: Mode = "plan"
     tags: Mapping[str, str] = field(default_factory=dict)
+
+
+class Configured(Protocol):
+    """What has parameters: an operation, or a report."""
+
+    @property
+    def params(self) -> type[Params]: ...
+
+
+class Rerunnable(Protocol):
+    """What has a name, and a word on running it again."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def rerun(self) -> str: ...
 
 
 @dataclass(frozen=True)

@@ -241,6 +241,49 @@ class RolloutLimits(_Model):
     log_lines: Annotated[int, Field(ge=1, le=50)] = 5
 
 
+class StatusReport(_Model):
+    """What platform_status shows of pods that are not well.
+
+    settle_seconds: a pod may take so long to become ready, or to end, before it counts as not well.
+    """
+
+    schedule: str = "*/15 * * * *"
+    log_lines: Annotated[int, Field(ge=0, le=50)] = 5
+    most_logs: Annotated[int, Field(ge=0, le=100)] = 20
+    settle_seconds: Seconds = 300
+
+
+class LogReport(_Model):
+    """Whether and how log_report may read the nodes' kubelets, and what is too much.
+
+    service_account: in desk.lease_namespace; it may get nodes/proxy, which is nearly root, so the report is off unless it is enabled here.
+    rotation_in_git: where the kubelets' configuration is kept, as people find it; null: this file does not know.
+    """
+
+    enabled: bool = False
+    service_account: Annotated[str, Field(min_length=1)] = "gsv-ops-logs"
+    rotation_in_git: str | None = None
+    schedule: str = "40 6 * * *"
+    most_percent_of_disk: Percent = 10
+    most_containers_entered: Annotated[int, Field(ge=1, le=200)] = 30
+
+
+class LeftoversReport(_Model):
+    """When find_leftovers looks, and how young what it finds may be before it counts."""
+
+    schedule: str = "50 6 * * 1"
+    settle_seconds: Seconds = 3600
+
+
+class Reports(_Model):
+    """The reports that the desk makes by itself, at times in one zone."""
+
+    time_zone: str = "Europe/Berlin"
+    status: StatusReport = StatusReport()
+    logs: LogReport = LogReport()
+    leftovers: LeftoversReport = LeftoversReport()
+
+
 class PlatformSpec(_Model):
     """The whole platform as one environment sees it."""
 
@@ -248,6 +291,7 @@ class PlatformSpec(_Model):
     databases: Mapping[DatabaseName, Database]
     cleanup: CleanupLimits = CleanupLimits()
     rollouts: RolloutLimits = RolloutLimits()
+    reports: Reports = Reports()
     desk: DeskLimits
 
     @property

@@ -65,6 +65,7 @@ def platform_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The package's platform.yaml with deadlines that a test can wait for; and, as databases, a hurried cmp-postgres and the clash."""
     body = yaml.safe_load(spec.PLATFORM_FILE.read_text())
     body["environments"]["sandbox"]["automation"] = False  # nothing here happens by itself
+    body["reports"]["leftovers"]["settle_seconds"] = 1
     ours = body["databases"]["cmp_postgres"]
     for part, limits in LIMITS.items():
         ours[part] |= limits

@@ -16,12 +16,14 @@ from gsv_ops.kube.resources import (
     DISRUPTION_BUDGET,
     ENDPOINT_SLICE,
     EVENT,
+    INGRESS,
     JOB,
     LEASE,
     LIMIT_RANGE,
     NAMESPACE,
     NETWORK_POLICY,
     NODE,
+    PERSISTENT_VOLUME,
     PERSISTENT_VOLUME_CLAIM,
     POD,
     REPLICA_SET,
@@ -65,6 +67,10 @@ KINDS: dict[Resource, Facts] = {
     PERSISTENT_VOLUME_CLAIM: Facts(
         {"spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}}, status={"phase": "Pending"}
     ),
+    PERSISTENT_VOLUME: Facts(
+        {"spec": {"capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "hostPath": {"path": "/none"}}},
+        status={"phase": "Pending"},
+    ),
     RESOURCE_QUOTA: Facts({"spec": {"hard": {"pods": "1k"}}}, status={}),
     LIMIT_RANGE: Facts({"spec": {"limits": [{"type": "Pod", "max": {"cpu": "4"}}]}}),
     DEPLOYMENT: Facts(WORKLOAD, 1, {}),
@@ -80,6 +86,7 @@ KINDS: dict[Resource, Facts] = {
     ),
     CRON_JOB: Facts({"spec": {"schedule": "0 0 1 1 *", "jobTemplate": {"spec": {"template": ENDING}}}}, 1, {}),
     JOB: Facts({"spec": {"template": ENDING}}, 1, {}),
+    INGRESS: Facts({"spec": {"defaultBackend": {"service": {"name": "a", "port": {"number": 80}}}}}, 1, {"loadBalancer": {}}),
     NETWORK_POLICY: Facts({"spec": {"podSelector": {}}}, 1),
     STORAGE_CLASS: Facts({"provisioner": "example.com/none"}),
     ENDPOINT_SLICE: Facts({"addressType": "IPv4", "endpoints": []}, 1),
@@ -102,8 +109,12 @@ def test_a_kind_begins_as_it_does(kube: Kube, namespace: str, kind: Resource) ->
 
     assert objects.at(made, "metadata", "generation") == facts.generation
     status = made.get("status")
-    # The fake reckons no quality of service, and knows no more of a node than it is told.
-    assert status is None or {k: v for k, v in status.items() if k not in ("qosClass", "daemonEndpoints", "nodeInfo")} == facts.status
+    # The fake reckons no quality of service, stamps no volume, and knows no more of a node than it is told.
+    assert (
+        status is None
+        or {k: v for k, v in status.items() if k not in ("qosClass", "daemonEndpoints", "nodeInfo", "lastPhaseTransitionTime")}
+        == facts.status
+    )
     assert (status is None) == (facts.status is None)
     if facts.status is None:
         with pytest.raises(errors.NotServed):

@@ -18,10 +18,12 @@ from gsv_ops.kube.resources import (
     DISRUPTION_BUDGET,
     ENDPOINT_SLICE,
     EVENT,
+    INGRESS,
     JOB,
     NAMESPACE,
     NETWORK_POLICY,
     NODE,
+    PERSISTENT_VOLUME,
     PERSISTENT_VOLUME_CLAIM,
     POD,
     REPLICA_SET,
@@ -40,6 +42,8 @@ FIRST_STATUS: dict[Resource, Object] = {
     POD: {"phase": "Pending"},
     SERVICE: {"loadBalancer": {}},
     PERSISTENT_VOLUME_CLAIM: {"phase": "Pending"},
+    PERSISTENT_VOLUME: {"phase": "Pending"},
+    INGRESS: {"loadBalancer": {}},
     RESOURCE_QUOTA: {},
     DEPLOYMENT: {},
     REPLICA_SET: {"replicas": 0},
@@ -51,7 +55,7 @@ FIRST_STATUS: dict[Resource, Object] = {
     JOB: {},
 }
 WITH_GENERATION = frozenset(
-    {POD, DEPLOYMENT, REPLICA_SET, STATEFUL_SET, DAEMON_SET, DISRUPTION_BUDGET, CRON_JOB, JOB, NETWORK_POLICY, ENDPOINT_SLICE}
+    {POD, DEPLOYMENT, REPLICA_SET, STATEFUL_SET, DAEMON_SET, DISRUPTION_BUDGET, CRON_JOB, JOB, INGRESS, NETWORK_POLICY, ENDPOINT_SLICE}
 )
 CLAIM_FINALIZER = "kubernetes.io/pvc-protection"
 # Kinds whose whole shape is known: field -> "strings", a map of them, or "" for anything.

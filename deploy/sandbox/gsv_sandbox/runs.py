@@ -41,6 +41,7 @@ query Follow($runId: ID!, $after: String) {
         ... on MessageEvent { message stepKey level timestamp }
         ... on ExecutionStepFailureEvent { error { message } failureMetadata { description } }
         ... on MaterializationEvent { assetKey { path } metadataEntries { ...Entry } }
+        ... on ObservationEvent { assetKey { path } metadataEntries { ...Entry } }
         ... on AssetCheckEvaluationEvent { evaluation { checkName success description severity metadataEntries { ...Entry } } }
         ... on ExecutionStepOutputEvent { outputName metadataEntries { ...Entry } }
       }
@@ -87,6 +88,7 @@ class Run:
     status: str = "NOT_STARTED"
     lines: list[str] = field(default_factory=list)
     materialized: dict[str, dict[str, Any]] = field(default_factory=dict)
+    observed: dict[str, dict[str, Any]] = field(default_factory=dict)
     checks: dict[str, dict[str, Any]] = field(default_factory=dict)
     outputs: dict[str, dict[str, Any]] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
@@ -161,6 +163,8 @@ def _take(run: Run, event: Mapping[str, Any], tell: Callable[[str], None]) -> No
             run.failures.append(said)
         case "MaterializationEvent":
             run.materialized["/".join(event["assetKey"]["path"])] = _entries(event["metadataEntries"])
+        case "ObservationEvent":
+            run.observed["/".join(event["assetKey"]["path"])] = _entries(event["metadataEntries"])
         case "AssetCheckEvaluationEvent":
             evaluation = event["evaluation"]
             run.checks[evaluation["checkName"]] = {**evaluation, "metadata": _entries(evaluation["metadataEntries"])}
