@@ -54,6 +54,28 @@ def proof_key(database: str) -> dg.AssetKey:
     return dg.AssetKey(["database", database, "proof"])
 
 
+def replication_key(database: str) -> dg.AssetKey:
+    """The asset that stands for who follows whom in that database's cluster."""
+    return dg.AssetKey(["database", database, "replication"])
+
+
+def connections_key(database: str) -> dg.AssetKey:
+    """The asset that stands for that database's sessions, and what vacuum waits for."""
+    return dg.AssetKey(["database", database, "connections"])
+
+
+def observed_of(database: str) -> list[dg.AssetSpec]:
+    """The assets of that database that are looked at and never made."""
+    said = {
+        replication_key: f"Who follows whom in the cluster of {database}, how far behind, what slots keep, and how large it is.",
+        connections_key: f"Who is connected to {database}, the oldest transaction, ids used, and dead rows.",
+    }
+    return [
+        dg.AssetSpec(key(database), group_name=GROUP, kinds={"postgresql"}, owners=["team:platform"], description=text)
+        for key, text in said.items()
+    ]
+
+
 @cache
 def assets_of(database: str) -> DatabaseAssets:
     """The assets of that database, made once."""

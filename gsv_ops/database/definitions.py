@@ -2,9 +2,9 @@
 
 import dagster as dg
 
-from gsv_ops.database.assets import assets_of
-from gsv_ops.database.checks import check_job, conditions_of
-from gsv_ops.database.jobs import PROVE_MOMENT, RESTORE, SWEEP
+from gsv_ops.database.assets import assets_of, observed_of
+from gsv_ops.database.checks import check_job, conditions_of, servers_of
+from gsv_ops.database.jobs import PROMOTE, PROVE_MOMENT, RESTORE, SWEEP
 from gsv_ops.database.schedules import schedules
 from gsv_ops.database.sensors import sensors
 from gsv_ops.platform import environments
@@ -13,18 +13,19 @@ from gsv_ops.platform import environments
 def definitions() -> dg.Definitions:
     """The room's assets, jobs and schedules; resources come from gsv_ops/definitions.py."""
     databases = sorted(environments.binding().spec.databases)
-    return dg.Definitions.merge(dg.Definitions(jobs=[PROVE_MOMENT, RESTORE, SWEEP]), *(of(name) for name in databases))
+    return dg.Definitions.merge(dg.Definitions(jobs=[PROMOTE, PROVE_MOMENT, RESTORE, SWEEP]), *(of(name) for name in databases))
 
 
 def of(database: str) -> dg.Definitions:
     """What one database brings."""
     assets = assets_of(database)
     judged = conditions_of(assets)
-    check = check_job(database, judged)
+    of_servers = servers_of(database)
+    check = check_job(database, judged, of_servers)
     return dg.Definitions(
-        assets=[assets.backup.asset, assets.proof.asset],
-        asset_checks=[judged],
+        assets=[assets.backup.asset, assets.proof.asset, *observed_of(database)],
+        asset_checks=[judged, of_servers],
         jobs=[assets.backup.job, assets.backup.plan_job, assets.proof.job, assets.proof.plan_job, check],
         schedules=schedules(assets, check),
-        sensors=sensors(assets),
+        sensors=sensors(assets, check),
     )

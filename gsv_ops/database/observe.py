@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeVar
 
-from gsv_ops.database import heartbeat, proofs, source
+from gsv_ops.database import conditions, failovers, goings_on, heartbeat, proofs, replication, source
 from gsv_ops.database.backup.execute import endpoint_of, store_of
 from gsv_ops.database.barman_store import BaseBackup
 from gsv_ops.database.conditions import Archive, ScratchCluster, Unseen, finished
+from gsv_ops.database.failovers import Failover
+from gsv_ops.database.goings_on import Around, Trouble
 from gsv_ops.database.heartbeat import Heartbeats
 from gsv_ops.database.proof.sweep import OURS, expiry
 from gsv_ops.database.proofs import Compared, Proof
@@ -17,28 +19,30 @@ from gsv_ops.database.session import Connection, DatabaseError, connect
 from gsv_ops.database.wal import archiver_status
 from gsv_ops.kube import objects
 from gsv_ops.kube.errors import KubeError
-from gsv_ops.kube.protocol import Object
-from gsv_ops.kube.resources import POSTGRES_CLUSTER
+from gsv_ops.kube.objects import at
+from gsv_ops.kube.protocol import Object, Resource
+from gsv_ops.kube.resources import POSTGRES_BACKUP, POSTGRES_CLUSTER, SCHEDULED_BACKUP
 from gsv_ops.operations import apply
 from gsv_ops.operations.operation import Desk, OperationFailed
 from gsv_ops.platform.spec import Database
 
 T = TypeVar("T")
+QUICK_SECONDS = 3.0
 
 
 def base_backups(desk: Desk, database: Database) -> Sequence[BaseBackup] | Unseen:
     """Every base backup in the store."""
-    return _seen(lambda: store_of(desk, database, _cluster(desk, database)).base_backups())
+    return seen(lambda: store_of(desk, database, _cluster(desk, database)).base_backups())
 
 
 def newest_proof(desk: Desk, database: Database) -> Proof | Unseen | None:
     """The newest proof of any of its backups."""
-    return _seen(lambda: proofs.newest(desk.records, database, desk.cluster_identity))
+    return seen(lambda: proofs.newest(desk.records, database, desk.cluster_identity))
 
 
 def compared(desk: Desk, database: Database) -> Compared | Unseen | None:
     """What the newest proof that reached a verdict found."""
-    return _seen(lambda: proofs.compared(desk.records, database, desk.cluster_identity))
+    return seen(lambda: proofs.compared(desk.records, database, desk.cluster_identity))
 
 
 def newest_backup(desk: Desk, database: Database) -> datetime | Unseen | None:
@@ -50,6 +54,48 @@ def newest_backup(desk: Desk, database: Database) -> datetime | Unseen | None:
     return done[-1].ended if done else None
 
 
+def around(desk: Desk, database: Database) -> Around | Unseen:
+    """The Cluster, and its Backups and ScheduledBackups."""
+
+    def look() -> Around:
+        def mine(resource: Resource) -> tuple[Object, ...]:
+            found = desk.kube.list(resource, database.namespace)
+            return tuple(body for body in found if at(body, "spec", "cluster", "name") == database.cluster)
+
+        return Around(_cluster(desk, database), mine(POSTGRES_BACKUP), mine(SCHEDULED_BACKUP))
+
+    return seen(look)
+
+
+def failover(desk: Desk, database: Database) -> Failover | Unseen | None:
+    """The newest change of the primary that was not the desk's."""
+    return seen(lambda: failovers.newest(desk.records, database, desk.cluster_identity))
+
+
+def troubles(desk: Desk, database: Database, around: Around) -> list[Trouble]:
+    """Everything that is not as it should be, quickly: from the objects, and from one session to the primary. The store is not asked."""
+    found = [trouble for trouble in (goings_on.held_back(around.cluster), goings_on.not_archiving(around.cluster)) if trouble]
+    found += goings_on.bad_backups(around.backups, database.backup, desk.now())
+    found += goings_on.missed(around.schedules, around.backups, timedelta(seconds=database.watch.tick_seconds), desk.now())
+    if not source.primary(around.cluster):
+        return found  # it is being moved: in a minute it can be asked
+
+    def ask() -> list[Trouble]:
+        most = QUICK_SECONDS
+        with (
+            endpoint_of(desk, database, around.cluster) as endpoint,
+            connect(endpoint, connect_timeout=most, statement_timeout=most, lock_timeout=most) as session,
+        ):
+            word, status = replication.primary(session), archiver_status(session)
+        check = conditions.wal_is_archived(Archive(status, last_is_in_store=True), database.watch)
+        stale = [] if check.passed else [Trouble("the archive is stale", check.description)]
+        replicas = [name for name in source.instances(around.cluster) if name != source.primary(around.cluster)]
+        return stale + goings_on.lagging(word, replicas, database.promotion.behind_bytes)
+
+    answer = seen(ask)
+    return found + ([Trouble("the primary cannot be asked", answer.why)] if isinstance(answer, Unseen) else answer)
+
+
 def archive(desk: Desk, database: Database) -> Archive | Unseen:
     """The archiver on the primary, and the store's word on what it last archived."""
 
@@ -58,7 +104,7 @@ def archive(desk: Desk, database: Database) -> Archive | Unseen:
         with endpoint_of(desk, database, cluster) as endpoint, connect(endpoint) as session:
             return _archive(desk, database, cluster, session)
 
-    return _seen(look)
+    return seen(look)
 
 
 def heartbeats(desk: Desk, database: Database) -> Heartbeats | Unseen:
@@ -70,7 +116,7 @@ def heartbeats(desk: Desk, database: Database) -> Heartbeats | Unseen:
         with heartbeat.endpoint(desk, database, cluster) as endpoint, connect(endpoint) as session:
             return heartbeat.read(session, _archive(desk, database, cluster, session))
 
-    return _seen(look)
+    return seen(look)
 
 
 def scratch_clusters(desk: Desk, database: Database) -> Sequence[ScratchCluster] | Unseen:
@@ -91,7 +137,7 @@ def scratch_clusters(desk: Desk, database: Database) -> Sequence[ScratchCluster]
             found.append(ScratchCluster(objects.name(body), why))
         return found
 
-    return _seen(look)
+    return seen(look)
 
 
 def _archive(desk: Desk, database: Database, cluster: Object, session: Connection) -> Archive:
@@ -112,7 +158,8 @@ def _cluster(desk: Desk, database: Database) -> Object:
     return desk.kube.get(POSTGRES_CLUSTER, database.cluster, database.namespace)
 
 
-def _seen(look: Callable[[], T]) -> T | Unseen:
+def seen(look: Callable[[], T]) -> T | Unseen:
+    """What `look` finds, or why it could not be seen."""
     try:
         return look()
     except (KubeError, OperationFailed, DatabaseError, ValueError) as problem:

@@ -1,15 +1,24 @@
 """What the database room notices by itself: backups that others took, and backups that nobody proved."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import dagster as dg
 
-from gsv_ops.database import backlog, proofs
+from gsv_ops.database import backlog, failovers, goings_on, noticed, proofs
+from gsv_ops.database import observe as look_at
 from gsv_ops.database.assets import DatabaseAssets
 from gsv_ops.database.backlog import Attempt
+from gsv_ops.database.backup.operation import BACKUP_DATABASE
+from gsv_ops.database.conditions import Unseen
+from gsv_ops.database.failovers import Failover
+from gsv_ops.database.goings_on import Around, Trouble
 from gsv_ops.database.names import DATABASE_TAG, named
+from gsv_ops.database.noticed import Memory
+from gsv_ops.database.promotion import record
 from gsv_ops.database.proof.operation import PROVE_BACKUP
 from gsv_ops.kube import objects
+from gsv_ops.kube.errors import KubeError
 from gsv_ops.kube.objects import at, parse_time
 from gsv_ops.kube.protocol import Object
 from gsv_ops.kube.resources import POSTGRES_BACKUP
@@ -17,6 +26,7 @@ from gsv_ops.operations import gate
 from gsv_ops.operations.desk import DeskFactory
 from gsv_ops.operations.operation import Fact, Timestamp
 from gsv_ops.operations.report import metadata
+from gsv_ops.operations.steps import is_over
 from gsv_ops.platform import environments
 from gsv_ops.platform.environments import WrongCluster
 from gsv_ops.platform.spec import Database
@@ -25,12 +35,13 @@ INTERVAL_SECONDS = 60
 LOOK_SECONDS = 6.0
 """For the list of backups: that and the gate's questions fit into one tick."""
 
+CHECK = "check_database"
 BACKUP_TAG = "gsv/backup_uid"
 MOST_ATTEMPTS_READ = 25
 MOST_BACKUPS_READ = 20
 
 
-def sensors(assets: DatabaseAssets) -> list[dg.SensorDefinition]:
+def sensors(assets: DatabaseAssets, check_job: Any) -> list[dg.SensorDefinition]:
     """The sensors of one database, running from the start only in an environment with `automation: true`."""
     bound, name = environments.binding(), assets.name
     running = dg.DefaultSensorStatus.RUNNING if bound.automation else dg.DefaultSensorStatus.STOPPED
@@ -81,7 +92,54 @@ def sensors(assets: DatabaseAssets) -> list[dg.SensorDefinition]:
             tags={BACKUP_TAG: uid, DATABASE_TAG: name},
         )
 
-    return [observe, prove]
+    @dg.sensor(
+        name=named("watch_database", name),
+        jobs=[check_job, assets.backup.job],
+        minimum_interval_seconds=INTERVAL_SECONDS,
+        default_status=running,
+        description=f"Judges {name} anew within a minute when its primary moved without the desk, its archive is stale, a replica is "
+        "behind, a backup failed or is stuck, a ScheduledBackup missed its time (then a backup is taken too), or it is hibernated or "
+        "fenced; and again when that is over.",
+    )
+    def watch(context: dg.SensorEvaluationContext, desk: dg.ResourceParam[DeskFactory]) -> dg.SensorResult | dg.SkipReason:
+        database, now = desk.binding.spec.databases[name], datetime.now(UTC)
+        try:
+            around, troubles = gate.within(LOOK_SECONDS, lambda: _troubles(context, desk, name))
+        except (KubeError, WrongCluster, gate.NoAnswer) as problem:
+            return dg.SkipReason(f"nothing is known of it: {problem}")
+        ours = record.newest(desk.records, database, desk.binding.expected_identity or "")
+        found = noticed.since(Memory.of_cursor(context.cursor), around.cluster, troubles, ours, now)
+        cursor = found.memory.to_cursor()
+        if not found.changed:
+            told = (
+                "the first look is remembered, and nothing is replayed"
+                if found.first
+                else f"nothing new; {len(troubles)} troubles are known"
+            )
+            return dg.SensorResult(cursor=cursor, skip_reason=dg.SkipReason(told))
+        if reason := gate.why_not(desk, CHECK, now):
+            return dg.SkipReason(reason)  # the cursor stays, so that it is noticed again
+        if found.former:
+            moved = Failover(found.former, found.memory.primary, now)
+            failovers.write(desk.records, database, desk.binding.expected_identity or "", moved)
+        context.log.info(f"{name}: {'; '.join(found.told())}")
+        requests = [dg.RunRequest(found.run_key("check"), job_name=check_job.name, tags={DATABASE_TAG: name})]
+        late = [trouble for trouble in found.begun if trouble.id.startswith(goings_on.MISSED)]
+        if late and not gate.why_not(desk, BACKUP_DATABASE.name, now) and not goings_on.young(around.backups, database.timetable, now):
+            requests.append(dg.RunRequest(f"backup-{late[0].id}", job_name=assets.backup.job.name, tags={DATABASE_TAG: name}))
+        return dg.SensorResult(run_requests=requests, cursor=cursor)
+
+    return [observe, prove, watch]
+
+
+def _troubles(context: dg.SensorEvaluationContext, factory: DeskFactory, name: str) -> tuple[Around, list[Trouble]]:
+    factory.check()
+    desk = factory.desk("", context.log.info, lambda run_id: is_over(context.instance, run_id))
+    database = desk.spec.databases[name]
+    around = look_at.around(desk, database)
+    if isinstance(around, Unseen):
+        raise gate.NoAnswer(around.why)
+    return around, look_at.troubles(desk, database, around)
 
 
 def _last(tried: list[Attempt]) -> str:

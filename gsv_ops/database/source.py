@@ -54,6 +54,11 @@ def primary(cluster: Object) -> str:
     return current if current == at(cluster, "status", "targetPrimary") else ""
 
 
+def instances(cluster: Object) -> tuple[str, ...]:
+    """The names of its instances, also of those that do not run."""
+    return tuple(at(cluster, "status", "instanceNames", default=[]))
+
+
 def image(cluster: Object) -> str:
     """The PostgreSQL image the cluster really runs."""
     return str(at(cluster, "status", "image", default="") or at(cluster, "spec", "imageName", default=""))

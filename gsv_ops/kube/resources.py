@@ -34,6 +34,7 @@ LEASE = Resource("coordination.k8s.io", "v1", "leases", "Lease")
 
 POSTGRES_CLUSTER = Resource("postgresql.cnpg.io", "v1", "clusters", "Cluster")
 POSTGRES_BACKUP = Resource("postgresql.cnpg.io", "v1", "backups", "Backup")
+SCHEDULED_BACKUP = Resource("postgresql.cnpg.io", "v1", "scheduledbackups", "ScheduledBackup")
 OBJECT_STORE = Resource("barmancloud.cnpg.io", "v1", "objectstores", "ObjectStore")
 APPLICATION = Resource("argoproj.io", "v1alpha1", "applications", "Application")
 
@@ -71,6 +72,7 @@ ALL: tuple[Resource, ...] = (
     LEASE,
     POSTGRES_CLUSTER,
     POSTGRES_BACKUP,
+    SCHEDULED_BACKUP,
     OBJECT_STORE,
     APPLICATION,
 )

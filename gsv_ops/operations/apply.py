@@ -5,7 +5,7 @@ Two runs, or a run and a human, cannot harm each other: whoever comes second fin
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
@@ -123,8 +123,20 @@ def keep_first(desk: Desk, journal: Journal, bodies: Sequence[Object]) -> None:
         desk.log(f"{len(bodies)} objects can be put back: launch undo with run {journal.root_run_id}, or read the head of {where}")
 
 
-def patch(desk: Desk, action: Action, journal: Journal, kind: PatchType = "merge", told: str = "patch") -> Object:
-    """Patch exactly the object that was planned, if it is still what the plan relied on. `told`: what the journal calls it."""
+def patch(
+    desk: Desk,
+    action: Action,
+    journal: Journal,
+    kind: PatchType = "merge",
+    told: str = "patch",
+    *,
+    subresource: str = "",
+    body: Callable[[Object], Mapping[str, Any]] | None = None,
+) -> Object:
+    """Patch exactly the object that was planned, if it is still what the plan relied on. `told`: what the journal calls it.
+
+    `body` makes the patch from the object as it is now, where it has what a plan cannot hold: a time, or a list that is replaced whole.
+    """
     target = action.target
     resource = _resource(target)
     found = find(desk, resource, target)
@@ -132,11 +144,12 @@ def patch(desk: Desk, action: Action, journal: Journal, kind: PatchType = "merge
         journal.outcome(told, target, "failed", "it is gone")
         raise ClusterMovedOn(f"{target} is gone; there is nothing to change. Plan again.")
     _check_guard(action, found, journal)
-    precondition = {"metadata": {"uid": target.uid, "resourceVersion": found["metadata"]["resourceVersion"]}}
-    body = {**(action.body or {}), "metadata": {**(action.body or {}).get("metadata", {}), **precondition["metadata"]}}
+    wanted = body(found) if body else action.body or {}
+    precondition = {"uid": target.uid, "resourceVersion": found["metadata"]["resourceVersion"]}
+    written = {**wanted, "metadata": {**wanted.get("metadata", {}), **precondition}}
     try:
         with answered(told, target, journal):
-            changed = desk.kube.patch(resource, target.name, target.namespace or None, body, kind=kind)
+            changed = desk.kube.patch(resource, target.name, target.namespace or None, written, kind=kind, subresource=subresource)
     except (errors.Conflict, errors.NotFound):
         journal.outcome(told, target, "failed", "it changed in the moment of the change")
         raise ClusterMovedOn(f"{target} changed in the moment of the change; it was left alone. Plan again.") from None

@@ -109,13 +109,18 @@ class RestoreLimits(_Model):
 
 
 class Watch(_Model):
-    """When a database's page turns yellow (warn) and red (error), in seconds."""
+    """When a database's page turns yellow (warn) and red (error), in seconds.
+
+    tick_seconds: a ScheduledBackup may be so late. failover_told_seconds: for so long a failover stands on the page.
+    """
 
     backup_warn_seconds: Seconds
     backup_error_seconds: Seconds
     proof_warn_seconds: Seconds
     proof_error_seconds: Seconds
     wal_seconds: Seconds
+    tick_seconds: Seconds = 900
+    failover_told_seconds: Seconds = 86400
 
 
 class Heartbeat(_Model):
@@ -129,6 +134,39 @@ class Heartbeat(_Model):
     error_seconds: Seconds
     archived_warn_seconds: Seconds
     archived_error_seconds: Seconds
+
+
+class PromotionLimits(_Model):
+    """What a replica must not be behind to be promoted, and when a promotion is given up waiting for.
+
+    switch_seconds: until the replica is primary and is written to. rejoin_seconds: until the former primary follows it.
+    """
+
+    behind_bytes: Bytes = 16 * 2**20
+    behind_seconds: Seconds = 10
+    switch_seconds: Seconds = 300
+    rejoin_seconds: Seconds = 300
+
+
+class ServerLimits(_Model):
+    """When the pages of a cluster's replication and connections turn yellow (warn) and red (error).
+
+    dead_from_rows: a table with fewer dead rows is not looked at.
+    """
+
+    lag_warn_seconds: Seconds = 10
+    lag_error_seconds: Seconds = 120
+    slot_warn_bytes: Bytes = 2 * 2**30
+    slot_error_bytes: Bytes = 6 * 2**30
+    connections_warn_percent: Percent = 75
+    connections_error_percent: Percent = 90
+    transaction_warn_seconds: Seconds = 1800
+    transaction_error_seconds: Seconds = 14400
+    wraparound_warn_ids: Annotated[int, Field(ge=1, lt=2**31)] = 500_000_000
+    wraparound_error_ids: Annotated[int, Field(ge=1, lt=2**31)] = 1_200_000_000
+    dead_warn_percent: Percent = 25
+    dead_error_percent: Percent = 60
+    dead_from_rows: Annotated[int, Field(ge=1)] = 50_000
 
 
 class Timetable(_Model):
@@ -163,6 +201,8 @@ class Database(_Model):
     watch: Watch
     timetable: Timetable
     heartbeat: Heartbeat | None = None
+    promotion: PromotionLimits = PromotionLimits()
+    servers: ServerLimits = ServerLimits()
 
 
 class Environment(_Model):

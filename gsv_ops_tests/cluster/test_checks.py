@@ -19,6 +19,17 @@ EVERY = {
     "newest_proof_is_recent",
     "restored_rows_are_equal",
     "no_scratch_cluster_is_left",
+    "every_replica_streams",
+    "no_replica_is_behind",
+    "no_slot_keeps_too_much_wal",
+    "connections_are_left",
+    "no_transaction_is_old",
+    "no_wraparound_is_near",
+    "no_table_is_bloated",
+    "cluster_is_up",
+    "primary_did_not_move_by_itself",
+    "no_backup_failed_or_is_stuck",
+    "scheduled_backups_are_taken",
 }
 
 

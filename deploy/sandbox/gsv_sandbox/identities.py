@@ -56,6 +56,7 @@ SEES = [
 OPERATES = [
     rules("", ["pods/exec", "pods/portforward"], ["create", "get"]),
     rules("postgresql.cnpg.io", ["clusters", "backups"], ["create", "patch", "delete"]),
+    rules("postgresql.cnpg.io", ["clusters/status"], ["patch"]),  # the target primary stands there, as CloudNativePG's own promote sets it
     rules("networking.k8s.io", ["networkpolicies"], ["create", "patch", "delete"]),
     rules("coordination.k8s.io", ["leases"], ["create", "update", "patch", "delete"]),
     # What cleanups delete, undo creates again.

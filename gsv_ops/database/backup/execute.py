@@ -91,6 +91,13 @@ def endpoint_of(desk: Desk, database: Database, cluster: Object) -> Iterator[End
     pod = source.primary(cluster)
     if not pod:
         raise access.WayBroke(f"Cluster {database.cluster} has no settled primary (phase {source.phase(cluster)!r})")
+    with instance_of(desk, database, cluster, pod) as endpoint:
+        yield endpoint
+
+
+@contextmanager
+def instance_of(desk: Desk, database: Database, cluster: Object, pod: str) -> Iterator[Endpoint]:
+    """The database on one of the cluster's instances."""
     authority = str(at(cluster, "status", "certificates", "serverCASecret", default=f"{database.cluster}-ca"))
     with access.endpoint(desk.kube, database.namespace, pod, database.database, database.login_secret, authority) as endpoint:
         yield endpoint

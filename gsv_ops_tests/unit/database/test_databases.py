@@ -63,7 +63,8 @@ def two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dg.Definitions:
 def test_each_has_its_own_and_the_plain_names_stay_the_guides(two: dg.Definitions) -> None:
     repository = two.get_repository_def()
     keys = {key.to_user_string() for key in repository.asset_graph.get_all_asset_keys()}
-    assert keys == {f"database/{name}/{what}" for name in ("aaa", "cmp_postgres") for what in ("backup", "proof")}
+    parts = ("backup", "proof", "replication", "connections")
+    assert keys == {f"database/{name}/{what}" for name in ("aaa", "cmp_postgres") for what in parts}
     for what in ("backup_database", "plan_backup_database", "prove_backup", "plan_prove_backup", "check_database"):
         assert repository.has_job(what)
         assert repository.has_job(f"{what}_aaa")
@@ -74,7 +75,7 @@ def test_each_has_its_own_and_the_plain_names_stay_the_guides(two: dg.Definition
     assert crons["backup_database_nightly_aaa"] == ("backup_database_aaa", "5 5 * * *")
     assert crons["backup_database_nightly"] == ("backup_database", "30 2 * * *")
     assert {sensor.name for sensor in repository.sensor_defs} == {
-        f"{sensor}{of}" for sensor in ("observe_backups_of_others", "prove_unproven_backup") for of in ("", "_aaa")
+        f"{sensor}{of}" for sensor in ("observe_backups_of_others", "prove_unproven_backup", "watch_database") for of in ("", "_aaa")
     }
     for name in ("aaa", "cmp_postgres"):
         job = repository.get_job(named("check_database", name))
