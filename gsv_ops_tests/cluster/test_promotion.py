@@ -119,7 +119,6 @@ def test_what_must_not_be_promoted_is_refused_with_what_was_seen(a_desk: ADesk, 
     assert (now["targetPrimary"], now["currentPrimary"]) == (before["targetPrimary"], before["currentPrimary"]) == (former, former)
 
 
-@pytest.mark.faults
 def test_a_fenced_replica_is_refused(a_desk: ADesk, outside: Outside) -> None:
     """The cluster is not healthy then, the replica not Ready, and the primary sends it nothing."""
     until(outside.healthy, 180, f"{CLUSTER} to be whole")

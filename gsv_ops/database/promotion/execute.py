@@ -42,7 +42,7 @@ def execute(desk: Desk, plan: Plan, journal: Journal) -> Mapping[str, Any]:
     try:
         adopted = "asked_at" in journal.notes and at(cluster, "status", "targetPrimary") == to
         if not adopted:
-            _written_to(desk, probe, 0, BEFORE_COMMITS, BEFORE_SECONDS, f"{former} is the primary, and nothing was changed")
+            wait_written(desk, probe, 0, BEFORE_COMMITS, BEFORE_SECONDS, f"{former} is the primary, and nothing was changed")
             # before the patch, so that the sensor never takes this promotion for somebody else's
             record.write(desk.records, database, desk.cluster_identity, record.Promotion(former, to, desk.now(), journal.root_run_id))
             journal.note(asked_at=desk.now().isoformat())
@@ -50,11 +50,11 @@ def execute(desk: Desk, plan: Plan, journal: Journal) -> Mapping[str, Any]:
         begun, before = desk.monotonic(), len(probe.acknowledged)
         desk.log(f"{to} is to become the primary of {database.cluster}; the operator stops {former} first")
         seconds = float(database.promotion.switch_seconds)
-        _promoted(desk, database, to, seconds)
+        wait_promoted(desk, database, to, seconds)
         promoted = desk.monotonic() - begun
         desk.log(f"{to} is the primary, {promoted:.1f} s after it was asked for")
         moved = len(probe.acknowledged)
-        _written_to(desk, probe, moved, BEFORE_COMMITS, seconds - promoted, f"{to} is the primary")
+        wait_written(desk, probe, moved, BEFORE_COMMITS, seconds - promoted, f"{to} is the primary")
         _followed(desk, database, to, former)
     finally:
         probe.stop()
@@ -92,7 +92,7 @@ def status_patch(found: Object, to: str, now: datetime) -> dict[str, Any]:
     }
 
 
-def _promoted(desk: Desk, database: Database, to: str, seconds: float) -> None:
+def wait_promoted(desk: Desk, database: Database, to: str, seconds: float) -> None:
     """Wait until the operator says that it is the primary. OperationFailed says which instance is, if it does not come to it."""
 
     def until(body: Object | None) -> bool | None:
@@ -145,7 +145,7 @@ def _followed(desk: Desk, database: Database, to: str, former: str) -> None:
     raise OperationFailed(f"{told}: {why}", _look(database))
 
 
-def _written_to(desk: Desk, probe: Probe, since: int, commits: int, seconds: float, told: str) -> None:
+def wait_written(desk: Desk, probe: Probe, since: int, commits: int, seconds: float, told: str) -> None:
     """Wait until the probe has so many commits more."""
     deadline = desk.monotonic() + max(seconds, 5.0)
     while len(probe.acknowledged) < since + commits:

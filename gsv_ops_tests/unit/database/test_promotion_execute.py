@@ -1,0 +1,129 @@
+"""A promotion that does not come to its end says which instance is the primary now; nothing is asked for before writes are seen to work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from upath import UPath
+
+from gsv_ops.database.promotion import execute, front_door
+from gsv_ops.database.promotion.front_door import Probe
+from gsv_ops.kube.errors import Unavailable, WaitTimeout
+from gsv_ops.kube.protocol import Kube, Object
+from gsv_ops.operations.operation import Desk, OperationFailed
+from gsv_ops.operations.records import Records
+from gsv_ops.platform import spec
+from gsv_ops_tests.unit.database.a_cluster import DATABASE, cluster
+
+A, B = "cmp-postgres-1", "cmp-postgres-2"
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+ASKED = {"status__targetPrimary": B, "status__phase": "Switchover in progress", "status__phaseReason": f"Switching over to {B}"}
+
+
+class Switching:
+    """A Kube whose Cluster goes through these states, the last of them for ever; None is a deletion. `slices`: behind its Services."""
+
+    def __init__(self, *states: Object | None, silent: bool = False, slices: list[Object] | None = None) -> None:
+        self.states, self.silent, self.slices = list(states), silent, slices or []
+
+    def wait(self, *_: Any, timeout: float, what: str) -> Any:
+        until: Callable[[Object | None], Any] = _[-1]
+        for state in self.states:
+            if (found := until(state)) is not None:
+                return found
+        raise WaitTimeout(f"{what} took longer than {timeout:.0f} s", what=what)
+
+    def get(self, *_: Any) -> Object:
+        if self.silent:
+            raise Unavailable("the API server does not answer")
+        body = self.states[-1]
+        assert body is not None
+        return body
+
+    def list(self, *_: Any, **__: Any) -> list[Object]:
+        return self.slices
+
+
+def desk(tmp_path: Path, kube: Switching) -> Desk:
+    clock = iter(range(1, 10_000))
+    return Desk(
+        cast(Kube, kube),
+        spec.load(None),
+        "dev",
+        "c-1",
+        Records(UPath(tmp_path)),
+        "run",
+        lambda _: None,
+        monotonic=lambda: float(next(clock)),
+        sleep=lambda _: None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("states", "silent", "told"),
+    [
+        ([cluster(**ASKED), cluster(**ASKED, status__currentPrimary=B)], False, ""),
+        (
+            [cluster(**ASKED)],
+            False,
+            f"{B} is not the primary within 300 s. The primary now is {A}, the phase 'Switchover in progress' (Switching over to {B}). "
+            "The operator goes on with it by itself",
+        ),
+        ([cluster(**ASKED)], True, "Which instance is the primary now is not known: the API server does not answer."),
+        (
+            [cluster(**ASKED), cluster(status__targetPrimary=A)],
+            False,
+            f"the target is {A} and no longer {B}: the operator, or somebody, chose another. The primary now is {A}",
+        ),
+        ([cluster(**ASKED), cluster(status__targetPrimary="pending")], False, f"the target is pending and no longer {B}"),
+        ([cluster(**ASKED), None], False, "Cluster cmp-postgres was deleted during the promotion"),
+    ],
+)
+def test_which_instance_is_the_primary_now_is_said(tmp_path: Path, states: list[Object | None], silent: bool, told: str) -> None:
+    at = desk(tmp_path, Switching(*states, silent=silent))
+    if not told:
+        execute.wait_promoted(at, DATABASE, B, 300.0)
+        return
+    with pytest.raises(OperationFailed) as caught:
+        execute.wait_promoted(at, DATABASE, B, 300.0)
+    assert told in str(caught.value)
+    assert silent or states[-1] is None or caught.value.next_command == "kubectl cnpg status cmp-postgres -n cmp"
+
+
+def test_without_a_write_that_works_nothing_is_asked_for(tmp_path: Path) -> None:
+    """Nobody stands behind the Service: the probe's own reason is told."""
+    at = desk(tmp_path, Switching(cluster()))
+    probe = Probe(at, DATABASE, cluster(), problems=["the read-write Service leads to no instance; expected one"])
+    with pytest.raises(OperationFailed) as caught:
+        execute.wait_written(at, probe, 0, 5, 20.0, f"{A} is the primary, and nothing was changed")
+    assert "nothing was changed, but writes through the read-write Service do not go on" in str(caught.value)
+    assert "leads to no instance" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("slices", "behind"),
+    [
+        ([], []),
+        ([{"endpoints": None}], []),
+        ([{"endpoints": [{"targetRef": {"name": A}}]}], [A]),
+        ([{"endpoints": [{"targetRef": {"name": A}, "conditions": {"ready": False}}, {"targetRef": {"name": B}}]}], [B]),
+        ([{"endpoints": [{"targetRef": {"name": B}}]}, {"endpoints": [{"targetRef": {"name": A}}]}], [A, B]),
+    ],
+)
+def test_the_instance_behind_the_service_is_the_one_that_is_ready(tmp_path: Path, slices: list[Object], behind: list[str]) -> None:
+    at = desk(tmp_path, Switching(cluster(), slices=slices))
+    assert front_door.behind(at, DATABASE, cluster()) == behind
+    if len(behind) != 1:
+        with pytest.raises(OperationFailed, match="the read-write Service leads to"), front_door.session(at, DATABASE, cluster()):
+            pass
+
+
+def test_the_outage_is_the_longest_time_without_an_acknowledged_commit(tmp_path: Path) -> None:
+    probe = Probe(desk(tmp_path, Switching(cluster())), DATABASE, cluster())
+    assert probe.outage() == 0.0
+    probe.acknowledged += [(moment, NOW) for moment in (1.0, 1.1, 4.6, 4.7)]
+    assert probe.outage() == pytest.approx(3.5)
