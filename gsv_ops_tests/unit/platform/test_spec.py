@@ -89,10 +89,12 @@ def test_overrides_are_laid_over_and_nothing_else_moves() -> None:
     was, now = base.databases["cmp_postgres"], sandbox.databases["cmp_postgres"]
     assert (was.backup.floor_bytes, now.backup.floor_bytes) == (20 * 2**20, 2**20)
     assert (was.proof.storage_margin_percent, now.proof.storage_margin_percent) == (20, 10)
+    assert (was.servers.slot_error_bytes, now.servers.slot_error_bytes) == (6 * 2**30, 3 * 2**29)
     laid_back = now.model_copy(
         update={
             "backup": now.backup.model_copy(update={"floor_bytes": 20 * 2**20}),
             "proof": now.proof.model_copy(update={"storage_margin_percent": 20}),
+            "servers": was.servers,
         }
     )
     assert laid_back == was
