@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from gsv_ops.database import conditions
 from gsv_ops.database.conditions import Unseen
 from gsv_ops.database.promotion.observe import Seen
-from gsv_ops.database.proof.sweep import OURS
+from gsv_ops.database.proof.sweep import MAKERS
 from gsv_ops.database.replication import STREAMING
 from gsv_ops.kube import health, objects
 from gsv_ops.kube.objects import at
 from gsv_ops.kube.protocol import Object
+from gsv_ops.operations.apply import OPERATION_LABEL
 from gsv_ops.platform.spec import Database, PromotionLimits
 
 ENDED = ("completed", "failed", "invalid backup definition")
@@ -108,10 +109,9 @@ def _backup(seen: Seen) -> Gate:
 
 
 def _recovery(seen: Seen) -> Gate:
-    label, _, ours = OURS.partition("=")
     jobs = [f"Job {objects.name(job)}" for job in seen.jobs if int(at(job, "status", "active", default=0))]
     # a proof reads the store alone, is made for one timeline and changes nothing: an emergency does not wait for it
-    others = [f"Cluster {objects.name(c)}" for c in seen.recovering if objects.labels(c).get(label) != ours]
+    others = [f"Cluster {objects.name(c)}" for c in seen.recovering if objects.labels(c).get(OPERATION_LABEL) not in MAKERS]
     proofs = len(seen.recovering) - len(others)
     running = ", ".join(jobs + others)
     none = f"none is going on; {proofs} proof reads the archive, which is no hindrance" if proofs else "none is going on"

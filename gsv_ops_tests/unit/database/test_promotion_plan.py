@@ -106,6 +106,7 @@ def test_the_furthest_replica_is_promoted_by_one_patch_with_everything_it_relies
         ({"backups": (backup("now", status={"phase": "something new"}),)}, "backup: now is something new"),
         ({"jobs": ({"metadata": {"name": "cmp-postgres-3-join"}, "status": {"active": 1}},)}, "recovery: Job cmp-postgres-3-join"),
         ({"recovering": ({"metadata": {"name": "restored"}},)}, "recovery: Cluster restored"),
+        ({"recovering": ({"metadata": {"name": "r", "labels": {"gsv-ops/operation": "restore_database"}}},)}, "recovery: Cluster r"),
         ({"pods": {A: pod(A), B: pod(B, "False"), C: pod(C, "False")}}, "instance: Ready=False"),
         ({"pods": {A: pod(A)}}, "instance: no pod, or no Ready condition"),
         ({"primary": primary(standby(B, "catchup"), standby(C, "startup"))}, "replication: catchup; expected streaming"),
@@ -155,8 +156,9 @@ def test_where_commits_wait_for_a_replica_only_one_of_those_is_promoted(sync: st
     assert bool(made.actions) is (sync in ("sync", "quorum")), said(made)
 
 
-def test_a_proof_that_goes_on_does_not_hold_up_an_emergency() -> None:
-    proof: Object = {"metadata": {"name": "cmp-postgres-proof-1", "labels": {"gsv-ops/operation": "prove_backup"}}}
+@pytest.mark.parametrize("maker", ["prove_backup", "prove_point_in_time"])
+def test_a_proof_that_goes_on_does_not_hold_up_an_emergency(maker: str) -> None:
+    proof: Object = {"metadata": {"name": "cmp-postgres-proof-1", "labels": {"gsv-ops/operation": maker}}}
     made = planned(replace(SEEN, recovering=(proof,)))
     assert len(made.actions) == 1
     assert "1 proof reads the archive" in next(row["seen"] for row in made.shown["gates"] if row["gate"] == "recovery")
