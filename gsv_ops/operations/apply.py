@@ -120,6 +120,8 @@ def keep_first(desk: Desk, journal: Journal, bodies: Sequence[Object]) -> None:
     if desk.keeps_undo and bodies:
         bundles = desk.bundles or Bundles(None, timedelta())
         where = bundles.write(journal.root_run_id, journal.operation, bodies, desk.now())
+        # from here on the work has begun: run again after it was killed, the run goes on with it
+        journal.note(bundles=[*journal.notes.get("bundles", []), where.name])
         desk.log(f"{len(bodies)} objects can be put back: launch undo with run {journal.root_run_id}, or read the head of {where}")
 
 

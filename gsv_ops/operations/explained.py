@@ -70,6 +70,7 @@ def write_evidence(
         "plan": plan.to_json() if plan else None,
         "outcomes": [vars(outcome) for outcome in journal.outcomes],
         "results": journal.notes.get("results"),
+        "undo bundles": journal.notes.get("bundles", []),
         "verdict": verdict,
     }
     return str(records.write(f"{EVIDENCE}/{at:%Y-%m-%d}/{context.run_id}-{operation}", record))

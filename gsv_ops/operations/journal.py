@@ -7,7 +7,7 @@ or the sweeper, takes everything down. One journal belongs to one root run: re-e
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from gsv_ops.operations.plan import Target
@@ -135,9 +135,10 @@ class Journal:
             "operation": self.operation,
             "root_run_id": self.root_run_id,
             "entries": self.entries,
-            "outcomes": [asdict(outcome) for outcome in self.outcomes],
+            "outcomes": [vars(outcome) for outcome in self.outcomes],
             "notes": self.notes,
             "released": self.released,
             "kept": self.kept,
         }
-        self.records.write(f"{FOLDER}/{self.root_run_id}-{self.operation}", body)
+        # written at every step, of which there may be thousands
+        self.records.write(f"{FOLDER}/{self.root_run_id}-{self.operation}", body, compact=True)

@@ -36,8 +36,9 @@ def bare(body: Object) -> tuple[Object, list[str]]:
 
     What has run to its end must not run again by being put back: a Job comes back suspended, a pod with a gate before its scheduling.
     """
-    found = {key: copy.deepcopy(value) for key, value in body.items() if key != "status"}
-    metadata = found["metadata"] = {key: value for key, value in found["metadata"].items() if key not in GIVEN}
+    # first without the rest, then copied: what the API server gives is most of an object
+    metadata = copy.deepcopy({key: value for key, value in body["metadata"].items() if key not in GIVEN})
+    found = {key: metadata if key == "metadata" else copy.deepcopy(value) for key, value in body.items() if key != "status"}
     finalizers = [name for name in metadata.pop("finalizers", None) or [] if name not in PASSING]
     if finalizers:
         metadata["finalizers"] = finalizers

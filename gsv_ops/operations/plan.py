@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
+from functools import cached_property
 from typing import Any, Literal
 
 from gsv_ops.operations.records import DamagedRecord
@@ -91,7 +92,7 @@ class Plan:
     seen: int = 0
     shown: Mapping[str, Any] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def id(self) -> str:
         """`p-` and 12 hexadecimal digits over the decision: no clock, no resourceVersion, no generated name, no secret value."""
         decision = {
@@ -100,14 +101,15 @@ class Plan:
             "operation": self.operation,
             "params": self.params,
             "facts": self.facts,
-            "actions": [asdict(action) for action in self.actions],
-            "refused": [asdict(refusal) for refusal in self.refused],
+            "actions": [_plain(action) for action in self.actions],
+            "refused": [_plain(refusal) for refusal in self.refused],
         }
         return "p-" + hashlib.sha256(canonical(decision).encode()).hexdigest()[:12]
 
     def to_json(self) -> dict[str, Any]:
         """The plan as plain JSON, its id with it."""
-        return {"id": self.id, **asdict(self)}
+        parts = {name: [_plain(item) for item in getattr(self, name)] for name in ("actions", "kept", "refused")}
+        return {"id": self.id, **{entry.name: getattr(self, entry.name) for entry in fields(self)}, **parts}
 
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> Plan:
@@ -153,6 +155,11 @@ def differences(was: Plan, now: Plan) -> list[str]:
     return lines
 
 
+def _plain(item: Action | Kept | Refused) -> dict[str, Any]:
+    """As JSON has it; a plan may have thousands, for which `asdict` takes seconds."""
+    return {**vars(item), "target": vars(item.target)}
+
+
 def canonical(value: object) -> str:
     """JSON in one form only: sorted keys, no spaces."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
@@ -163,11 +170,11 @@ def _by_key(what: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> l
 
 
 def _moved(what: str, before: Sequence[Action | Refused], after: Sequence[Action | Refused]) -> list[str]:
-    old = {canonical(asdict(item)): item for item in before}
-    new = {canonical(asdict(item)): item for item in after}
+    old = {canonical(_plain(item)): item for item in before}
+    new = {canonical(_plain(item)): item for item in after}
     gone = [f"{what} no longer planned: {_describe(old[key])}" for key in old if key not in new]
     come = [f"{what} not in the plan: {_describe(new[key])}" for key in new if key not in old]
-    if not gone and not come and canonical([asdict(item) for item in before]) != canonical([asdict(item) for item in after]):
+    if not gone and not come and canonical([_plain(item) for item in before]) != canonical([_plain(item) for item in after]):
         return [f"{what}s: the same ones, in another order or number"]
     return gone + come
 

@@ -259,6 +259,24 @@ class DeskLimits(_Model):
     alerts: AlertSettings
 
 
+class CleanupTimetable(_Model):
+    """When the desk cleans up by itself: five-field cron expressions in one time zone, or when about so many objects may go.
+
+    keep: how many old ReplicaSets of each Deployment stay then; -1 is its own revisionHistoryLimit. A threshold of 0 is never passed.
+    """
+
+    time_zone: str = "Europe/Berlin"
+    replicasets: str = "10 4 * * *"
+    jobs: str = "20 4 * * *"
+    pods: str = "30 4 * * *"
+    keep: Annotated[int, Field(ge=-1)] = 3
+    count_every_seconds: Annotated[int, Field(ge=60)] = 600
+    again_after_seconds: Seconds = 21600
+    replicasets_threshold: Annotated[int, Field(ge=0)] = 300
+    jobs_threshold: Annotated[int, Field(ge=0)] = 200
+    pods_threshold: Annotated[int, Field(ge=0)] = 100
+
+
 class CleanupLimits(_Model):
     """How much one cleanup may delete, and whether one may do so without a plan that was read.
 
@@ -269,6 +287,7 @@ class CleanupLimits(_Model):
     most_objects: Annotated[int, Field(ge=1)] = 500
     most_percent: Percent = 90
     percent_from: Annotated[int, Field(ge=1)] = 20
+    timetable: CleanupTimetable = CleanupTimetable()
 
 
 class RolloutLimits(_Model):

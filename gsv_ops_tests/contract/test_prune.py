@@ -1,19 +1,23 @@
 """The cleanups through Dagster, on every cluster there is: planned, read, applied by the plan's id, and put back."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from gsv_ops.cleanup import counting
+from gsv_ops.cleanup.counting import Count
 from gsv_ops.cleanup.jobs import JOBS, PODS, REPLICASETS
 from gsv_ops.housekeeping.jobs import UNDO
 from gsv_ops.kube import objects, resources
 from gsv_ops.kube.client import KubeClient
 from gsv_ops.kube.protocol import Kube, Object
 from gsv_ops.kube.resources import JOB, POD, REPLICA_SET
-from gsv_ops.platform.spec import PLATFORM_FILE
+from gsv_ops.platform import spec
+from gsv_ops.platform.spec import PLATFORM_FILE, Component
 from gsv_ops_tests.contract.in_process import DeskHere, desk_here
 from gsv_ops_tests.fake_kube import FakeKube
 from gsv_ops_tests.unit.cleanup import bodies
@@ -253,3 +257,23 @@ def test_every_namespace_of_the_platform_is_looked_at_and_no_other(kube: Kube, d
     assert "observability" in fact
     for place in ("cmp", "argocd"):
         kube.delete(POD, f"{namespace}-done", place, uid=objects.uid(kube.get(POD, f"{namespace}-done", place)))
+
+
+def test_what_may_go_is_counted_from_metadata(kube: Kube, namespace: str) -> None:
+    history(kube, namespace, "web", 5)
+    history(kube, namespace, "asleep", 4, pods=0)
+    job(kube, namespace, "done", "Complete")
+    job(kube, namespace, "running")
+    job(kube, namespace, "test", "Complete", annotations={"helm.sh/hook": "test"})
+    pod(kube, namespace, "evicted", "Failed")
+    pod(kube, namespace, "done", "Succeeded")
+    pod(kube, namespace, "runs", "Running")
+    pod(kube, namespace, "worker", "Succeeded", labels={"dagster/run-id": "r"})
+    platform = spec.load(None)
+    here = Component(name="here", layer="platform", namespace=namespace, purpose="this test's")
+    only = platform.model_copy(update={"components": (here,), "databases": {}})
+    later = datetime.now(UTC) + timedelta(days=2)
+    found = {name: counting.count(name, kube, only, later) for name in ("prune_replicasets", "prune_jobs", "prune_pods")}
+    assert found["prune_replicasets"] == Count(0 + 1, 9), "three of each stay"
+    assert found["prune_jobs"] == Count(2, 3), "of a Job its metadata does not say whether it has ended"
+    assert found["prune_pods"] == Count(2, 3), "what runs is not even listed"

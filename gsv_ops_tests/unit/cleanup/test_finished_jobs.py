@@ -118,22 +118,89 @@ def test_of_two_that_started_together_neither_takes_the_others_place() -> None:
     assert len(planned(jobs, (cron_job(),)).kept) == 3
 
 
-@settings(deadline=None)
-@given(st.lists(st.tuples(st.lists(st.sampled_from([row[1:3] for row in STAYS]), max_size=2), st.booleans()), max_size=8))
-def test_every_job_is_an_action_or_kept_and_none_goes_that_has_not_ended(drawn: list[tuple[list[tuple[str, Any]], bool]]) -> None:
+HOURS = st.integers(0, 400)
+ENDED = st.tuples(st.sampled_from(["Complete", "Failed"]), st.just("True"), HOURS)
+CONDITIONS = st.one_of(
+    ENDED,
+    ENDED,
+    st.tuples(
+        st.sampled_from(["Complete", "Failed", "FailureTarget", "SuccessCriteriaMet", "Suspended"]),
+        st.sampled_from(["True", "False", "Unknown"]),
+        st.one_of(st.none(), HOURS),
+    ),
+)
+OWNERS = st.sampled_from(
+    [
+        None,
+        None,
+        OF_CRON_JOB,
+        OF_CRON_JOB,
+        reference("CronJob", "nightly", "uid-of-another", "batch/v1"),
+        reference("Workflow", "w", "u", "argoproj.io/v1"),
+        reference("Cluster", "pg", "u", "postgresql.cnpg.io/v1"),
+    ]
+)
+ANNOTATIONS = ("gsv-ops/keep", "argocd.argoproj.io/hook", "argocd.argoproj.io/tracking-id", "helm.sh/hook", "meta.helm.sh/release-name")
+LABELS = ("cnpg.io/cluster", "velero.io/backup-name", "dagster/run-id", "gsv-ops/run", "app.kubernetes.io/instance", "app")
+
+
+@st.composite
+def clusters(draw: st.DrawFn) -> list[Object]:
+    """Jobs in whatever state an API server could show, also states that no controller would leave."""
     jobs = []
-    for number, (changes, of_cron_job) in enumerate(drawn):
-        body = job(f"j-{number}", owner=OF_CRON_JOB if of_cron_job else None)
-        for path, value in changes:
-            body = put(body, path, value)
-        jobs.append(body)
-    made = planned(jobs, (cron_job(),))
+    for number in range(draw(st.integers(0, 7))):
+        status: dict[str, Any] = {"startTime": stamp(NOW - timedelta(hours=draw(HOURS)))}
+        status["conditions"] = [
+            {"type": type_, "status": value, **({} if since is None else {"lastTransitionTime": stamp(NOW - timedelta(hours=since))})}
+            for type_, value, since in draw(st.lists(CONDITIONS, min_size=draw(st.integers(0, 1)), max_size=2, unique_by=lambda c: c[0]))
+        ]
+        status |= draw(st.dictionaries(st.sampled_from(["active", "terminating", "succeeded", "failed"]), st.integers(0, 2), max_size=1))
+        marks = draw(st.dictionaries(st.sampled_from(ANNOTATIONS), st.just("x"), max_size=1))
+        named = draw(st.dictionaries(st.sampled_from(LABELS), st.sampled_from(["x", "over"]), max_size=1))
+        body = job(f"j-{number}", owner=draw(OWNERS), annotations=marks, labels=named)
+        spec_ = draw(st.sampled_from([{}, {}, {"suspend": True}, {"suspend": False}, {"ttlSecondsAfterFinished": 60}]))
+        if draw(st.integers(0, 9)) == 0:
+            body = put(body, "metadata/deletionTimestamp", stamp(NOW))
+        jobs.append({**body, "spec": spec_, "status": status})
+    return jobs
+
+
+@settings(max_examples=400)
+@given(clusters(), st.integers(0, 200), st.integers(0, 200), st.integers(0, 3), st.integers(0, 3))
+def test_no_cluster_makes_it_take_what_it_must_not(
+    jobs: list[Object], complete: int, failed: int, successful: int, unsuccessful: int
+) -> None:
+    keeps = cron_job(successfulJobsHistoryLimit=successful, failedJobsHistoryLimit=unsuccessful)
+    made = planned(jobs, (keeps,), frozenset({"over"}), complete_older_than_hours=complete, failed_older_than_hours=failed)
     told = sorted([*(a.target.uid for a in made.actions), *(k.target.uid for k in made.kept)])
-    assert told == sorted(objects.uid(body) for body in jobs)
+    assert told == sorted(objects.uid(body) for body in jobs), "every one is an action or kept, once"
     assert all(kept.reason for kept in made.kept)
     by_uid = {objects.uid(body): body for body in jobs}
-    for action in made.actions:
-        body = by_uid[action.target.uid]
-        assert any(c.true and c.type in ("Complete", "Failed") for c in objects.conditions(body))
-        assert not body["status"].get("active")
+    gone = {action.target.uid for action in made.actions}
+    for uid in gone:
+        body = by_uid[uid]
+        said, status = body["metadata"], body["status"]
+        ends = {c["type"]: c.get("lastTransitionTime") for c in status["conditions"] if c["status"] == "True"}
+        outcome = "Failed" if "Failed" in ends else "Complete"
+        assert outcome in ends, "one that has not ended"
+        assert NOW - objects.parse_time(ends[outcome]) >= timedelta(hours=failed if outcome == "Failed" else complete), "a young one"
+        assert not status.get("active"), "one with pods"
+        assert not status.get("terminating"), "one with pods"
         assert not body["spec"].get("suspend")
+        assert "ttlSecondsAfterFinished" not in body["spec"]
+        assert "deletionTimestamp" not in said
+        assert not said["annotations"], "a marked one, a hook, or what would be made anew"
+        assert set(said["labels"].items()) <= {("app", "x"), ("app", "over"), ("gsv-ops/run", "over"), *_installed(body)}
+        owners = said.get("ownerReferences", [])
+        assert owners in ([], [OF_CRON_JOB]), "another controller's"
+        if owners:
+            limit = unsuccessful if outcome == "Failed" else successful
+            alike = [b for b in jobs if objects.uid(b) not in gone and b["metadata"].get("ownerReferences") == [OF_CRON_JOB]]
+            alike = [b for b in alike if any(c.true and c.type == outcome for c in objects.conditions(b)) and not objects.deleting(b)]
+            newer = [b for b in alike if b["status"]["startTime"] > status["startTime"]]
+            assert len(newer) >= limit, "what its CronJob keeps"
+
+
+def _installed(body: Object) -> set[tuple[str, str]]:
+    """Under a controller that label is the controller's template's: it makes nothing anew by it."""
+    return {("app.kubernetes.io/instance", value) for value in ("x", "over")} if body["metadata"].get("ownerReferences") else set()

@@ -97,22 +97,77 @@ def test_the_end_is_the_last_thing_its_status_tells() -> None:
     assert ended_at(body) == OLD + timedelta(days=1)
 
 
-@settings(deadline=None)
-@given(st.lists(st.lists(st.sampled_from([row[1:3] for row in STAYS]), max_size=2), max_size=8))
-def test_every_pod_is_an_action_or_kept_and_none_goes_that_runs(drawn: list[list[tuple[str, Any]]]) -> None:
+HOURS = st.integers(0, 60)
+OWNERS = st.sampled_from(
+    [
+        None,
+        None,
+        *[
+            reference(kind, "x", uid)
+            for kind, uid in (
+                ("ReplicaSet", "uid-rs"),
+                ("StatefulSet", "uid-sts"),
+                ("DaemonSet", "uid-ds"),
+                ("ReplicaSet", "gone"),
+                ("DaemonSet", "gone"),
+            )
+        ],
+        reference("Job", "x", "u", "batch/v1"),
+        reference("Node", "n", "u", "v1"),
+        reference("Workflow", "w", "u", "argoproj.io/v1"),
+        reference("ReplicaSet", "x", "gone", "x.y/v1"),
+        reference("Cluster", "pg", "u", "postgresql.cnpg.io/v1"),
+    ]
+)
+ANNOTATIONS = (
+    "gsv-ops/keep",
+    "argocd.argoproj.io/hook",
+    "argocd.argoproj.io/tracking-id",
+    "helm.sh/hook",
+    "meta.helm.sh/release-name",
+    "kubernetes.io/config.mirror",
+    "kubernetes.io/config.source",
+)
+LABELS = ("cnpg.io/cluster", "velero.io/backup-name", "dagster/run-id", "gsv-ops/run", "app")
+
+
+@st.composite
+def clusters(draw: st.DrawFn) -> list[Object]:
+    """Pods in whatever state an API server could show."""
     pods = []
-    for number, changes in enumerate(drawn):
-        body = pod(f"p-{number}")
-        for path, value in changes:
-            body = put(body, path, value)
+    for number in range(draw(st.integers(0, 7))):
+        phase = draw(st.sampled_from(["Failed", "Failed", "Succeeded", "Succeeded", "Running", "Pending", "Unknown"]))
+        body = pod(f"p-{number}", phase=phase, owner=draw(OWNERS))
+        body["metadata"]["annotations"] = draw(st.dictionaries(st.sampled_from(ANNOTATIONS), st.just("x"), max_size=1))
+        body["metadata"]["labels"] = draw(st.dictionaries(st.sampled_from(LABELS), st.sampled_from(["x", "over"]), max_size=1))
+        if draw(st.integers(0, 9)) == 0:
+            body = put(body, "metadata/deletionTimestamp", stamp(NOW))
+        body["status"]["startTime"] = stamp(NOW - timedelta(hours=draw(HOURS)))
+        if draw(st.booleans()):
+            body["status"]["conditions"] = [
+                {"type": "Ready", "status": "False", "lastTransitionTime": stamp(NOW - timedelta(hours=draw(HOURS)))}
+            ]
         pods.append(body)
-    made = planned(pods)
+    return pods
+
+
+@settings(max_examples=400)
+@given(clusters(), st.integers(0, 48))
+def test_no_cluster_makes_it_take_what_it_must_not(pods: list[Object], hours: int) -> None:
+    made = planned(pods, frozenset({"over"}), older_than_hours=hours)
     told = sorted([*(a.target.uid for a in made.actions), *(k.target.uid for k in made.kept)])
-    assert told == sorted(objects.uid(body) for body in pods)
+    assert told == sorted(objects.uid(body) for body in pods), "every one is an action or kept, once"
     assert all(kept.reason for kept in made.kept)
     by_uid = {objects.uid(body): body for body in pods}
     for action in made.actions:
         body = by_uid[action.target.uid]
-        assert body["status"]["phase"] in ("Failed", "Succeeded")
-        assert not any(owner.kind in ("Job", "Node") for owner in objects.owners(body))
-        assert not any(key.startswith("cnpg.io/") for key in objects.labels(body))
+        said, status = body["metadata"], body["status"]
+        assert status["phase"] in ("Failed", "Succeeded"), "one that has not ended"
+        moments = [status["startTime"], *(c["lastTransitionTime"] for c in status.get("conditions", []))]
+        assert all(NOW - objects.parse_time(moment) >= timedelta(hours=hours) for moment in moments), "a young one"
+        assert "deletionTimestamp" not in said
+        assert not said["annotations"], "a marked one, a hook, a static one, or what would be made anew"
+        assert set(said["labels"].items()) <= {("app", "x"), ("app", "over"), ("gsv-ops/run", "over")}
+        for owner in said.get("ownerReferences", []):
+            assert owner["apiVersion"] == "apps/v1", "a Job's, a node's, or another controller's"
+            assert owner["kind"] == "ReplicaSet" or owner["uid"] not in LIVING, "what its controller replaces itself"
