@@ -42,7 +42,7 @@ test-faults: $(READY)
 
 bench: $(READY)
 	$(BIN)/gsv-sandbox up --provider native
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks $(ONLY)
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

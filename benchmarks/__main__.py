@@ -1,117 +1,43 @@
-"""Reading many objects: whole as raw JSON, their metadata alone, and with the official client's typed models, in one run.
+"""All benchmarks, or those that are named; each prints its section and puts it into benchmarks/results.md.
 
-    make bench
-
-A bare etcd and kube-apiserver on loopback hold OBJECTS ConfigMaps of KIB KiB each. Every way is run ROUNDS times, the ways taking turns,
-and the median is shown. The table is printed and written to benchmarks/results.md.
+make bench                # all
+make bench ONLY=deleting  # one
 """
 
 from __future__ import annotations
 
-import os
-import platform
-import statistics
+import re
 import sys
-import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
-from gsv_ops.kube import client as kube_client
-from gsv_ops.kube.protocol import Kube
-from gsv_ops.kube.resources import CONFIG_MAP, NAMESPACE
-from gsv_ops_tests.control_plane import control_plane
+from benchmarks import deleting, reading
 
-OBJECTS = 3000
-KIB = 4
-ROUNDS = 5
-THREADS = 8
-SPACE = "bench"
 RESULTS = Path(__file__).with_name("results.md")
+BENCHMARKS: dict[str, Callable[[], str]] = {"reading": reading.measure, "deleting": deleting.measure}
 
 
-def main() -> int:
+def main(names: list[str]) -> int:
     """Measure, print, write."""
-    with control_plane() as kubeconfig:
-        kube = kube_client.connect(kubeconfig)
-        fill(kube)
-        ways = {
-            "gsv_ops, metadata only": lambda: kube.list(CONFIG_MAP, SPACE, metadata_only=True),
-            "gsv_ops, whole objects as raw JSON": lambda: kube.list(CONFIG_MAP, SPACE),
-            "official client, typed models, pages of 500": typed(kubeconfig),
-        }
-        seconds = measure(ways)
-    text = table(seconds)
-    print(text)
-    RESULTS.write_text(text)
+    if unknown := set(names) - set(BENCHMARKS):
+        print(f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}", file=sys.stderr)
+        return 2
+    for name in names or BENCHMARKS:
+        section = BENCHMARKS[name]()
+        print(section)
+        RESULTS.write_text(put(RESULTS.read_text() if RESULTS.exists() else "", section))
     return 0
 
 
-def fill(kube: Kube) -> None:
-    """The namespace with its ConfigMaps."""
-    kube.create({"apiVersion": NAMESPACE.api_version, "kind": NAMESPACE.kind, "metadata": {"name": SPACE}})
-
-    def create(number: int) -> None:
-        metadata = {"name": f"c{number:05}", "namespace": SPACE, "labels": {"number": str(number)}}
-        kube.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"text": "x" * KIB * 1024}})
-
-    with ThreadPoolExecutor(THREADS) as pool:
-        list(pool.map(create, range(OBJECTS)))
-
-
-def typed(kubeconfig: Path) -> Callable[[], list[Any]]:
-    """The same list with the official client as its documentation shows it, paged as ours is."""
-    from kubernetes import client, config
-
-    api = client.CoreV1Api(config.new_client_from_config(str(kubeconfig)))
-
-    def read() -> list[Any]:
-        found: list[Any] = []
-        following = None
-        while True:
-            page = api.list_namespaced_config_map(SPACE, limit=500, _continue=following)
-            found += page.items
-            following = page.metadata._continue if page.metadata else None
-            if not following:
-                return found
-
-    return read
-
-
-def measure(ways: dict[str, Callable[[], list[Any]]]) -> dict[str, list[float]]:
-    """Seconds of every round of every way; each must read every object."""
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
-    for name, way in ways.items():
-        assert len(way()) == OBJECTS, f"{name} read another number of objects"  # and warms it up
-    for _ in range(ROUNDS):
-        for name, way in ways.items():
-            begun = time.perf_counter()
-            way()
-            seconds[name].append(time.perf_counter() - begun)
-    return seconds
-
-
-def table(seconds: dict[str, list[float]]) -> str:
-    """The results as Markdown."""
-    base = statistics.median(next(iter(seconds.values())))
-    rows = [
-        f"| {name} | {statistics.median(found):.2f} | {min(found):.2f} to {max(found):.2f} | {statistics.median(found) / base:.1f} |"
-        for name, found in seconds.items()
-    ]
-    return "\n".join(
-        (
-            "# Reading many objects",
-            "",
-            f"{OBJECTS} ConfigMaps of {KIB} KiB, {ROUNDS} rounds in turns, Python {platform.python_version()}, {os.cpu_count()} cores.",
-            "",
-            "| way | median, s | range, s | relative |",
-            "|---|---|---|---|",
-            *rows,
-            "",
-        )
-    )
+def put(text: str, section: str) -> str:
+    """The results with this section in place of the one of the same heading, or at the end."""
+    sections = [part for part in re.split(r"(?m)^(?=# )", text) if part.strip()]
+    heading = section.partition("\n")[0]
+    kept = [section if part.partition("\n")[0] == heading else part for part in sections]
+    if section not in kept:
+        kept.append(section)
+    return "\n".join(part.rstrip() + "\n" for part in kept)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
