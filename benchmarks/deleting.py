@@ -56,20 +56,20 @@ class Result:
 
 
 def measure() -> str:
-    """Measure; the results as Markdown. The two ways that are compared run in the order A B B A, each time over half of the objects."""
+    """Measure; the results as Markdown. The two ways that are compared run in the order A B B A, each time over a quarter of the objects."""
     programs = build()
     with control_plane() as kubeconfig:
         environment = {**os.environ, "KUBECONFIG": str(kubeconfig), "PATH": f"{programs}:{os.environ['PATH']}"}
-        halves = ("ours-1", "go-1", "go-2", "ours-2")
-        for namespace, number in (*((name, DEPLOYMENTS // 2) for name in halves), ("guide", SAMPLE)):
+        quarters = ("ours-1", "go-1", "go-2", "ours-2")
+        for namespace, number in (*((name, DEPLOYMENTS // 4) for name in quarters), ("guide", SAMPLE)):
             _go(programs, environment, "fill", namespace, str(number), str(EACH))
         found: dict[str, list[Result]] = {"ours": [], "go": []}
         with a_desk(kubeconfig) as desk:
-            for namespace in halves:
+            for namespace in quarters:
                 way = namespace.partition("-")[0]
                 found[way].append(_ours(desk, namespace) if way == "ours" else _theirs(programs, environment, namespace))
                 left = len(desk.kube.list(REPLICA_SET, namespace, metadata_only=True))
-                assert left == DEPLOYMENTS // 2, f"{way} left {left} ReplicaSets in {namespace}"
+                assert left == DEPLOYMENTS // 4, f"{way} left {left} ReplicaSets in {namespace}"
             guide = _guide(environment, desk)
     return table(_sum("gsv_ops", found["ours"]), _sum("client-go", found["go"]), guide)
 
@@ -149,8 +149,8 @@ def table(ours: Result, theirs: Result, guide: Result) -> str:
         (
             "# Deleting many objects",
             "",
-            f"{DEPLOYMENTS * EACH} ReplicaSets of {DEPLOYMENTS} Deployments for each of the first two, in two halves in the order A B B A; "
-            f"{SAMPLE * EACH} for the pipeline. A bare etcd (without fsync) and kube-apiserver {_version()} on loopback share the "
+            f"{DEPLOYMENTS * EACH} ReplicaSets of {DEPLOYMENTS} Deployments, a quarter for each turn of the first two, which go A B B A; "
+            f"{SAMPLE * EACH} more for the pipeline. A bare etcd (without fsync) and kube-apiserver {_version()} on loopback share the "
             f"{os.cpu_count()} cores with what is measured. client-go {_module('k8s.io/client-go')}, Python {platform.python_version()}. "
             f"Load average over the last 5 minutes: {load:.1f}.",
             "",
