@@ -1,6 +1,7 @@
 """Fixtures that every tier of the tests may ask for."""
 
 import os
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -14,6 +15,14 @@ settings.load_profile("unhurried")
 
 # the sandbox and a desk of the tests' own: for the cluster tier and the browser
 pytest_plugins = ["gsv_ops_tests.cluster.fixtures", "gsv_ops_tests.cluster.fault_table.plugin", "pytester"]
+
+
+@pytest.fixture(autouse=True)
+def _dagster_forgets() -> Iterator[None]:
+    """An instance that a tick's context entered stays the current one for ever, and definitions that are then loaded ask it, dead."""
+    yield
+    if base := sys.modules.get("dagster._core.storage.defs_state.base"):
+        base._current_storage.set(None)
 
 
 @pytest.fixture(scope="session")

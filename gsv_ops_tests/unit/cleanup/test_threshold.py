@@ -81,9 +81,10 @@ class Full:
 
 def tick(kube: Any, tmp_path: Any, cursor: str | None = None) -> Any:
     (sensor,) = [s for s in sensors.sensors() if s.name == "prune_pods_past_threshold"]
-    with dg.DagsterInstance.ephemeral() as instance:
-        factory = DeskFactory(kube, UPath(tmp_path))
-        return sensor(dg.build_sensor_context(instance=instance, cursor=cursor, resources={"desk": factory}))
+    # the context enters and leaves the instance itself; entered twice, Dagster would never forget it
+    resources = {"desk": DeskFactory(kube, UPath(tmp_path))}
+    with dg.build_sensor_context(instance=dg.DagsterInstance.ephemeral(), cursor=cursor, resources=resources) as context:
+        return sensor(context)
 
 
 def test_a_tick_starts_only_a_plan_shows_the_counts_and_remembers(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,8 +121,8 @@ def test_the_schedules_ask_the_gate_and_are_stopped_without_an_environment(tmp_p
     factory = DeskFactory(Full(), UPath(tmp_path))  # type: ignore[arg-type]
     for schedule in schedules.schedules():
         assert schedule.default_status == dg.DefaultScheduleStatus.STOPPED
-        with dg.DagsterInstance.ephemeral() as instance:
-            context = dg.build_schedule_context(instance=instance, scheduled_execution_time=NOW, resources={"desk": factory})
+        ephemeral = dg.DagsterInstance.ephemeral()
+        with dg.build_schedule_context(instance=ephemeral, scheduled_execution_time=NOW, resources={"desk": factory}) as context:
             refused: Any = schedule(context)
             assert "was not started: GSV_ENVIRONMENT is not set" in refused.skip_message
             monkeypatch.setattr(gate, "why_not", lambda *_: "")
