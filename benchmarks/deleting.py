@@ -56,7 +56,7 @@ class Result:
 
 
 def measure() -> str:
-    """Measure; the results as Markdown. The two ways that are compared run in the order A B B A, each time over a quarter of the objects."""
+    """Measure; the results as Markdown. The two ways that are compared go A B B A, each time over a quarter of the objects."""
     programs = build()
     with control_plane() as kubeconfig:
         environment = {**os.environ, "KUBECONFIG": str(kubeconfig), "PATH": f"{programs}:{os.environ['PATH']}"}

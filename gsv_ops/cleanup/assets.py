@@ -1,6 +1,9 @@
-"""What the cleanups may find, as an asset: others leave it behind, so it is observed and never materialised."""
+"""What the cleanups may find, and what images take, as assets: others leave it behind, so they are observed and never materialised."""
 
 import dagster as dg
+
+from gsv_ops.cleanup.images.report import IMAGE_REPORT
+from gsv_ops.operations.report_jobs import report_job
 
 GROUP = "cleanup"
 PRUNABLE_KEY = dg.AssetKey(["cleanup", "prunable"])
@@ -12,4 +15,11 @@ PRUNABLE = dg.AssetSpec(
     owners=["team:platform"],
     description="How many ReplicaSets, Jobs and pods the cleanups may find, at most, counted from their metadata. The sensors "
     "`prune_…_past_threshold` show it whenever it has changed; the plan of a cleanup says exactly what would go, and why.",
+)
+IMAGES = report_job(
+    IMAGE_REPORT,
+    dg.AssetKey(["cleanup", "images"]),
+    group=GROUP,
+    kinds={"kubernetes"},
+    description="What the images on each node take, as the job `image_report` saw it last, and which of them nothing needs.",
 )

@@ -1,10 +1,11 @@
-"""The cleanups every night, where the environment allows it. Times and zone stand in platform.yaml, under `cleanup`."""
+"""The cleanups every night and the image report every week, where the environment allows it; `cleanup` in platform.yaml says when."""
 
 from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
 
+from gsv_ops.cleanup.assets import IMAGES
 from gsv_ops.cleanup.jobs import JOBS, PODS, REPLICASETS
 from gsv_ops.operations import gate
 from gsv_ops.operations.desk import DeskFactory
@@ -18,7 +19,15 @@ def schedules() -> list[dg.ScheduleDefinition]:
     limits = bound.spec.cleanup
     running = dg.DefaultScheduleStatus.RUNNING if bound.automation else dg.DefaultScheduleStatus.STOPPED
     times = {REPLICASETS: limits.timetable.replicasets, JOBS: limits.timetable.jobs, PODS: limits.timetable.pods}
-    return [_nightly(job, cron, limits, running) for job, cron in times.items()]
+    report = dg.ScheduleDefinition(
+        name="image_report_weekly",
+        job=IMAGES.job,
+        cron_schedule=limits.timetable.images,
+        execution_timezone=limits.timetable.time_zone,
+        default_status=running,
+        description="Tells what the images on each node take. It changes nothing, so it runs also while the desk is frozen.",
+    )
+    return [*(_nightly(job, cron, limits, running) for job, cron in times.items()), report]
 
 
 def config(job: str, limits: CleanupLimits) -> dict[str, Any]:

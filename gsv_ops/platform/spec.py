@@ -269,12 +269,19 @@ class CleanupTimetable(_Model):
     replicasets: str = "10 4 * * *"
     jobs: str = "20 4 * * *"
     pods: str = "30 4 * * *"
+    images: str = "40 4 * * 1"
     keep: Annotated[int, Field(ge=-1)] = 3
     count_every_seconds: Annotated[int, Field(ge=60)] = 600
     again_after_seconds: Seconds = 21600
     replicasets_threshold: Annotated[int, Field(ge=0)] = 300
     jobs_threshold: Annotated[int, Field(ge=0)] = 200
     pods_threshold: Annotated[int, Field(ge=0)] = 100
+
+
+class ImageSettings(_Model):
+    """Which images are needed though nothing names them: patterns over names in full, such as `*/pause:*`."""
+
+    keep: tuple[str, ...] = ("*/pause:*", "*/pause@*")
 
 
 class CleanupLimits(_Model):
@@ -288,6 +295,7 @@ class CleanupLimits(_Model):
     most_percent: Percent = 90
     percent_from: Annotated[int, Field(ge=1)] = 20
     timetable: CleanupTimetable = CleanupTimetable()
+    images: ImageSettings = ImageSettings()
 
 
 class RolloutLimits(_Model):

@@ -1,0 +1,90 @@
+"""Which images somebody needs, by name: what pods run, and what any template may start again tomorrow. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
+
+from gsv_ops.kube import objects
+from gsv_ops.kube.objects import at
+from gsv_ops.kube.protocol import Object
+from gsv_ops.kube.resources import CRON_JOB, POD, POSTGRES_CLUSTER
+
+CONTAINERS = ("containers", "initContainers", "ephemeralContainers")
+STATUSES = ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses")
+HUB, LIBRARY = "docker.io", "library"
+ENDED = ("Succeeded", "Failed")
+TAG = re.compile(r":[\w.-]+$")
+IMAGE = re.compile(r"\w[\w.-]*(:\d+)?(/[\w.-]+)*(:[\w.-]+)?(@sha256:[0-9a-f]{64})?")
+
+Users = Mapping[str, Sequence[str]]
+"""An image's name in full -> who needs it."""
+
+
+def names(reference: str) -> set[str]:
+    """The names in full that a reference stands for: `busybox` is `docker.io/library/busybox:latest`. Empty for what names none."""
+    reference = reference.rpartition("://")[2]
+    name, _, digest = reference.partition("@")
+    if not name or name.startswith("sha256:"):
+        return set()
+    first, slash, _ = name.partition("/")
+    if not slash:
+        name = f"{HUB}/{LIBRARY}/{name}"
+    elif not (set(".:") & set(first) or first == "localhost"):
+        name = f"{HUB}/{name}"
+    tagged = TAG.search(name.rpartition("/")[2]) is not None
+    bare = TAG.sub("", name) if tagged else name
+    found = {f"{bare}@{digest}"} if digest else set()
+    if tagged or not digest:
+        found.add(name if tagged else f"{name}:latest")
+    return found
+
+
+def users(bodies: Iterable[Object]) -> Users:
+    """By whom each image is needed: pods that have not ended, workloads' templates, database clusters. Old ReplicaSets count too."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for body in bodies:
+        who = f"{body['kind']} {objects.namespace(body)}/{objects.name(body)}"
+        for name in {name for reference in _references(body) for name in names(reference)}:
+            found[name].append(who)
+    return found
+
+
+def why_kept(image: Sequence[str], needed: Users, keep: Sequence[str]) -> str:
+    """Why the image with these names stays; empty if nothing that was looked at needs it."""
+    own = {name for reference in image for name in names(reference)}
+    if not own:
+        return "it has no name, so who needs it cannot be told"
+    for pattern in keep:
+        if any(fnmatchcase(name, pattern) for name in (*own, *image)):
+            return f"it is to be kept: cleanup.images.keep has {pattern}"
+    for name in sorted(own):
+        if who := needed.get(name):
+            more = f" and {len(who) - 1} more" if len(who) > 1 else ""
+            return f"{who[0]}{more} needs it"
+    return ""
+
+
+def _references(body: Object) -> Iterator[str]:
+    if body["kind"] == POSTGRES_CLUSTER.kind:
+        yield from (str(image) for image in (at(body, "spec", "imageName"), at(body, "status", "image")) if image)
+        return
+    if body["kind"] == POD.kind:
+        if at(body, "status", "phase") in ENDED:
+            return
+        pod = at(body, "spec", default={})
+        # what really runs: a tag may have moved since
+        yield from (str(status["imageID"]) for kind in STATUSES for status in at(body, "status", kind, default=[]) if status.get("imageID"))
+    elif body["kind"] == CRON_JOB.kind:
+        pod = at(body, "spec", "jobTemplate", "spec", "template", "spec", default={})
+    else:
+        pod = at(body, "spec", "template", "spec", default={})
+    for container in (one for kind in CONTAINERS for one in at(pod, kind, default=[])):
+        texts = [container.get("image"), *(container.get("command") or ()), *(container.get("args") or ())]
+        texts += [entry.get("value") for entry in container.get("env") or ()]
+        # an operator is told by an argument or a variable which images it is to run
+        yield from (value for text in texts if text and IMAGE.fullmatch(value := str(text).rpartition("=")[2]))
+    # a volume may be an image
+    yield from (str(ref) for volume in at(pod, "volumes", default=[]) if (ref := at(volume, "image", "reference")))
