@@ -10,9 +10,10 @@ from gsv_ops.database import ended, heartbeats_asked, recoveries, recovery, scra
 from gsv_ops.database.backup.plan import database_of
 from gsv_ops.database.heartbeats_kept import End
 from gsv_ops.database.session import DatabaseError
+from gsv_ops.database.wal import archiver_status
 from gsv_ops.kube import objects
 from gsv_ops.kube.errors import KubeError
-from gsv_ops.kube.objects import at, parse_time
+from gsv_ops.kube.objects import parse_time
 from gsv_ops.operations.journal import Journal
 from gsv_ops.operations.operation import Desk, OperationFailed
 from gsv_ops.operations.plan import Plan
@@ -32,7 +33,8 @@ def execute(desk: Desk, plan: Plan, journal: Journal) -> Mapping[str, Any]:
     timings = dict(found.seconds)
     scratch = database.model_copy(update={"cluster": objects.name(found.cluster)})
     try:
-        timeline = int(at(found.cluster, "status", "timelineID", default=0) or 0)
+        # asked of the server: the Cluster's status may still tell of the moment before the promotion
+        timeline = heartbeats_asked.asked(desk, scratch, lambda session: archiver_status(session).timeline)
         history = ended.history(desk.kube, database.namespace, source.primary(found.cluster), timeline)
         if not history:
             raise OperationFailed(f"the history of timeline {timeline} cannot be read, so it is not known where the recovery ended")

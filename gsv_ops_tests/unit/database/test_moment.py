@@ -123,7 +123,7 @@ def judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, outcome: Any, kept: 
     def restore(*_: Any) -> Recovered:
         if isinstance(outcome, Exception):
             raise outcome
-        return Recovered(cluster(metadata__name="scratch", status__timelineID=3), {"recovery": 40.0, "fetch": 1.0, "replay": 2.0})
+        return Recovered(cluster(metadata__name="scratch"), {"recovery": 40.0, "fetch": 1.0, "replay": 2.0})
 
     def compared(_: Desk, origin: Any, restored: Any, end: Any, timeline: int) -> Kept:
         assert (origin.cluster, restored.cluster, end.lsn, timeline) == ("cmp-postgres", "scratch", history[-1].lsn, 2)
@@ -133,6 +133,7 @@ def judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, outcome: Any, kept: 
 
     monkeypatch.setattr(scratch_run, "restore", restore)
     monkeypatch.setattr(ended, "history", lambda *_: history)
+    monkeypatch.setattr(heartbeats_asked, "asked", lambda *_: 3)
     monkeypatch.setattr(heartbeats_asked, "compared", compared)
     made = planned()
     results = execute.execute(at, made, Journal.open(at.records, "prove_point_in_time", "the-run"))
