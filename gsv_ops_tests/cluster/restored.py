@@ -33,6 +33,11 @@ def scratch_of(run: Run) -> str:
     return f"{CLUSTER}-proof-{short(run)}"
 
 
+def moment_scratch_of(run: Run) -> str:
+    """The same of a proof of a moment."""
+    return f"{CLUSTER}-moment-{short(run)}"
+
+
 @contextmanager
 def standing_still(a_desk: ADesk, outside: Outside, run: Run, scratch: str = "") -> Iterator[str]:
     """The pod of the restored database, while the proof's worker is paused: before it could see that the restore is ready."""

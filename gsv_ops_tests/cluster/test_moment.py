@@ -6,21 +6,19 @@ from datetime import datetime, timedelta
 import pytest
 from gsv_sandbox.runs import Run
 
-from gsv_ops_tests.cluster.a_desk import ADesk, short
+from gsv_ops_tests.cluster.a_desk import ADesk
 from gsv_ops_tests.cluster.breaking import promote_the_replica
+from gsv_ops_tests.cluster.fault_table import restores
+from gsv_ops_tests.cluster.fault_table.row import Row, expects
+from gsv_ops_tests.cluster.left import left_of
 from gsv_ops_tests.cluster.outside import CLUSTER, Outside, until
-from gsv_ops_tests.cluster.restored import standing_still
+from gsv_ops_tests.cluster.restored import moment_scratch_of, standing_still
 from gsv_ops_tests.cluster.test_restore import archive_everything
 
 pytestmark = pytest.mark.cluster
 
 PROVE_SECONDS = 240
 NOW = "select clock_timestamp()"
-
-
-def scratch_of(run: Run) -> str:
-    """The name of its scratch cluster."""
-    return f"{CLUSTER}-moment-{short(run)}"
 
 
 def now(outside: Outside) -> datetime:
@@ -52,7 +50,7 @@ def test_a_moment_is_proven_by_a_seed_that_repeats_it(a_desk: ADesk, outside: Ou
     assert (said["verdict"], said["seed"], said["moment, to repeat it"]) == ("proven", 11, config["moment"])
     rows = f"select count(*) from public.heartbeat where at < '{config['moment']}'"
     assert said["heartbeats before it"] in range(1, int(outside.value(outside.primary(), rows, "gsv_ops")) + 1)
-    until(lambda: not outside.everything_named(scratch_of(run)), 15, "the last of the scratch cluster to be gone")
+    until(lambda: not outside.everything_named(moment_scratch_of(run)), 15, "the last of the scratch cluster to be gone")
 
 
 @dataclass(frozen=True)
@@ -85,20 +83,27 @@ def sides(a_desk: ADesk, outside: Outside) -> Sides:
     return Sides(before, right_after, after, timeline)
 
 
-@pytest.mark.faults
-@pytest.mark.parametrize(("side", "base"), [("before", -1), ("right_after", -1), ("after", 0)])
+@pytest.mark.parametrize(
+    ("side", "base"),
+    [
+        pytest.param("before", -1, marks=expects(restores.MOMENT_BEFORE_SWITCHOVER)),
+        pytest.param("right_after", -1, marks=expects(restores.MOMENT_AFTER_SWITCHOVER)),
+        pytest.param("after", 0, marks=expects(restores.MOMENT_AFTER_NEXT_BACKUP)),
+    ],
+)
 def test_on_each_side_of_a_switchover_nothing_is_missing_and_nothing_too_much(
-    a_desk: ADesk, outside: Outside, sides: Sides, side: str, base: int
+    row: Row, a_desk: ADesk, outside: Outside, sides: Sides, side: str, base: int
 ) -> None:
     """By the desk's own verdict, and by psql's count of the writer's commits while its worker stands still."""
     moment: datetime = getattr(sides, side)
     run = a_desk.launch("prove_point_in_time", {"moment": moment.isoformat(), "mode": "apply"})
-    with standing_still(a_desk, outside, run, scratch_of(run)) as pod:
+    with row.timed(), standing_still(a_desk, outside, run, moment_scratch_of(run)) as pod:
         late = outside.value(pod, f"select count(*) from gsv_writer.commits where at > '{moment.isoformat()}'")
         surely = f"select count(*) || '|' || max(number) from gsv_writer.commits where at < '{(moment - timedelta(seconds=1)).isoformat()}'"
         restored, source = (outside.value(where, surely).split("|") for where in (pod, outside.primary()))
-    a_desk.follow(run, PROVE_SECONDS)
-    assert run.status == "SUCCESS", run.failure
+    with row.timed():
+        a_desk.follow(run, PROVE_SECONDS)
+    row.judge(run, left_of(outside, run))
     said = run.outputs["verify"]
     assert (said["verdict"], said["timeline"], said["base backup's timeline"]) == ("proven", sides.timeline, sides.timeline + base)
     assert late == "0"

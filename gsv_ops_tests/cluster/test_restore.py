@@ -14,6 +14,9 @@ from gsv_sandbox.runs import Run
 from kubernetes.client.exceptions import ApiException
 
 from gsv_ops_tests.cluster.a_desk import BACKUP_ASSET, ADesk, short
+from gsv_ops_tests.cluster.fault_table import restores
+from gsv_ops_tests.cluster.fault_table.row import Row, expects
+from gsv_ops_tests.cluster.left import left_of
 from gsv_ops_tests.cluster.outside import CLUSTER, CNPG, DATABASE, NAMESPACE, Outside, until
 from gsv_ops_tests.cluster.restored import Seen
 
@@ -199,6 +202,17 @@ def test_one_second_past_the_last_archived_commit_is_refused_with_the_nearest(a_
     ahead = planned(a_desk, time=(datetime.now(UTC) + timedelta(days=1)).isoformat())
     assert "lies in the future; the nearest that is known to be reachable is" in refusals(ahead)
     assert "lies before the end of the first base backup" in refusals(planned(a_desk, time="2020-01-01T00:00:00Z"))
+
+
+@expects(restores.TARGET_PAST)
+def test_it_is_refused_too_when_it_is_applied(row: Row, a_desk: ADesk, outside: Outside, first_backup: Run) -> None:
+    """By the plan that refused it; nothing is made."""
+    config = {"time": (archive_everything(outside) + timedelta(seconds=1)).isoformat(), "name": "cmp-postgres-late"}
+    plan = planned(a_desk, **config)
+    with row.timed():
+        run = a_desk.run("restore_database", {**config, "mode": "apply", "plan_id": plan["plan"]})
+    row.judge(run, left_of(outside, run))
+    assert "cmp-postgres-late" not in outside.names("clusters")
 
 
 @pytest.mark.parametrize(
