@@ -23,6 +23,7 @@ MOST_ROWS = 3000
 
 MOST_NAMED = 3
 NEWEST = f"select at, lsn::text from {TABLE} order by at desc limit %s"  # noqa: S608  a constant
+SECOND = f"select at from {TABLE} order by at offset 1 limit 1"  # noqa: S608
 FROM = f"select at, lsn::text from {TABLE} where at >= %s order by at limit %s"  # noqa: S608
 
 
@@ -70,10 +71,10 @@ def newest(session: Connection) -> list[Row] | None:
     return [Row(at, parse_lsn(str(lsn))) for at, lsn in reversed(rows)]
 
 
-def oldest(session: Connection) -> datetime | None:
-    """When the oldest row is of; None where there is none."""
+def tells_from(session: Connection) -> datetime | None:
+    """From when on a moment has a row that is certainly before it: since the second row. None where there are not two."""
     with meaning(f"reading {TABLE}", "SELECT on it"):
-        row = session.execute(f"select min(at) from {TABLE}").fetchone()  # noqa: S608
+        row = session.execute(SECOND).fetchone()
     return row[0] if row else None
 
 

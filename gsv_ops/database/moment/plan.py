@@ -52,7 +52,7 @@ class ProvePointInTime(Params):
 
 @dataclass(frozen=True)
 class MomentSnapshot:
-    """What was seen. `seed` is the one that counts; `first` when the source's oldest heartbeat is of, None where it has none."""
+    """What was seen. `seed` is the one that counts; `first`: from when on heartbeats tell of a moment, None where they do not."""
 
     cluster: Object
     object_store: Object | None
@@ -78,7 +78,7 @@ def observe(desk: Desk, params: ProvePointInTime) -> MomentSnapshot:
         store,
         recoverability.look(desk, database, cluster, store, backups) if archive.usable else Window((), 1),
         params.seed or seed_of(desk.run_id),
-        heartbeats_asked.asked(desk, database, heartbeats_kept.oldest) if source.primary(cluster) else None,
+        heartbeats_asked.asked(desk, database, heartbeats_kept.tells_from) if source.primary(cluster) else None,
         tuple(kube.list(resources.PERSISTENT_VOLUME_CLAIM, namespace, labels=f"{source.CLUSTER_LABEL}={database.cluster}")),
         tuple(kube.list(resources.RESOURCE_QUOTA, namespace)),
         scratch.api_servers(desk),
