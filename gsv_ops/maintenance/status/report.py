@@ -89,14 +89,15 @@ def _pods(seen: Seen) -> Check:
 
 
 def _databases(seen: Seen) -> Check:
+    """What is being made or moved is a warning: a proof's scratch cluster comes up so, and a switchover goes so."""
     if unseen := _unseen(DATABASES, seen.databases):
         return unseen
-    bad = [
-        f"{objects.namespace(one)}/{objects.name(one)}: {health.of(one).reason}"
-        for one in those(seen.databases)
-        if not health.of(one).healthy
-    ]
-    return Check(DATABASES, not bad, _named(bad) if bad else f"{len(those(seen.databases))} databases are healthy")
+    verdicts = {f"{objects.namespace(one)}/{objects.name(one)}": health.of(one) for one in those(seen.databases)}
+    bad = {name: one for name, one in verdicts.items() if not one.healthy}
+    if not bad:
+        return Check(DATABASES, True, f"{len(verdicts)} databases are healthy")
+    on_the_way = all(one.status == "Progressing" for one in bad.values())
+    return Check(DATABASES, False, _named([f"{name}: {one.reason}" for name, one in bad.items()]), "WARN" if on_the_way else "ERROR")
 
 
 def _applications(seen: Seen) -> Check:

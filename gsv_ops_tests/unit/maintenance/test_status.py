@@ -130,6 +130,18 @@ def test_a_node_that_is_not_well(bad: Object) -> None:
     assert not judged(seen(nodes=(node("n0"), bad)))[report.NODES]
 
 
+@pytest.mark.parametrize(
+    ("phase", "severity"),
+    [("Setting up primary", "WARN"), ("Cluster is unrecoverable and needs manual intervention", "ERROR"), ("New", "ERROR")],
+)
+def test_a_database_on_its_way_is_a_warning_and_one_that_is_ill_or_unknown_an_error(phase: str, severity: str) -> None:
+    other = {**CLUSTER, "metadata": {**CLUSTER["metadata"], "name": "scratch"}, "status": {**CLUSTER["status"], "phase": phase}}
+    (check,) = (one for one in report.found(seen(databases=(CLUSTER, other)), ()).checks if one.name == report.DATABASES)
+    assert (check.passed, check.severity) == (False, severity)
+    assert "cmp/scratch" in check.description
+    assert "cmp/cmp-postgres:" not in check.description
+
+
 def test_no_node_at_all_is_not_good() -> None:
     assert not judged(seen(nodes=()))[report.NODES]
 
