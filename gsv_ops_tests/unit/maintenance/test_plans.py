@@ -206,6 +206,13 @@ def test_a_quota_is_asked_for_the_peak_on_the_way() -> None:
         assert bool(size(found, cpu_request="300m").refused) is refused, hard
 
 
+def test_less_for_each_pod_needs_more_for_a_while() -> None:
+    """The first new one stands beside both old ones."""
+    for hard, refused in (("250m", False), ("240m", True)):
+        found = seen(quotas=(quota({"requests.cpu": hard}, {"requests.cpu": "200m"}),))
+        assert bool(size(found, cpu_request="50m").refused) is refused, hard
+
+
 def test_the_patch_names_one_container_and_what_it_was() -> None:
     plan = size(seen(), cpu_request="200m", memory_request="none")
     (change,) = plan.actions[0].body["spec"]["template"]["spec"]["containers"]  # type: ignore[index]
