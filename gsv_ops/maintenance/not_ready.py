@@ -14,6 +14,7 @@ from gsv_ops.kube.resources import EVENT
 MOST_PODS = 5
 MOST_EVENTS = 2
 LONGEST_LOG = 300
+GONE = "unable to retrieve container logs for "
 
 
 def reasons(kube: Kube, workload: Object, pods: Sequence[Object], log_lines: int) -> list[str]:
@@ -64,15 +65,17 @@ def _ended(container: Object) -> list[str]:
 
 
 def _log(kube: Kube, pod: Object, container: Object, lines: int) -> str:
-    """The last lines; of a container that is not running, those of its last run."""
+    """The last lines: those of the run that is going on or has just ended, or where it waits for its next one, those of its last."""
     namespace, name = objects.namespace(pod) or "", objects.name(pod)
-    running = at(container, "state", "running") is not None
-    for previous in (False,) if running or not container.get("restartCount") else (True, False):
+    waits = at(container, "state", "waiting") is not None and container.get("restartCount")
+    for previous in (True, False) if waits else (False,):
         try:
-            if said := kube.logs(namespace, name, str(container["name"]), tail=lines, previous=previous).strip():
-                return quoted(said, LONGEST_LOG)
+            said = kube.logs(namespace, name, str(container["name"]), tail=lines, previous=previous).strip()
         except KubeError:
             continue  # it has none yet, or none any more
+        # what the kubelet answers, as if it were the log, for a container that it has removed
+        if said and not said.startswith(GONE):
+            return quoted(said, LONGEST_LOG)
     return ""
 
 

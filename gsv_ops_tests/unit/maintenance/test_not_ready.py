@@ -57,6 +57,16 @@ def test_one_that_runs_and_is_not_ready_is_told_with_its_probe() -> None:
     assert line.endswith("event Unhealthy: Readiness probe failed: connection refused")
 
 
+def test_one_that_has_just_ended_is_told_with_what_it_said_and_not_with_what_is_gone() -> None:
+    gone = "unable to retrieve container logs for containerd://2d7a75ace4f0"
+    ended = {"terminated": {"exitCode": 1, "reason": "Error"}}
+    (line,) = not_ready.reasons(cluster(before=gone, now="cannot reach redis"), workload(), [late(ended, 2)], 5)
+    assert "web said last: cannot reach redis" in line
+    waiting = {"waiting": {"reason": "CrashLoopBackOff"}}
+    (line,) = not_ready.reasons(cluster(before=gone, now=gone), workload(), [late(waiting, 2)], 5)
+    assert "said last" not in line
+
+
 def test_one_without_a_log_or_without_rights_to_events_is_told_all_the_same() -> None:
     kube = cluster()
     kube.forbid("list")
