@@ -25,10 +25,10 @@ class Unknown:
 Listed = tuple[Object, ...] | Absent | Unknown
 
 
-def listed(kube: Kube, resource: Resource, *, metadata_only: bool = False) -> Listed:
-    """Every object of the kind in all namespaces, or why there is nothing to show."""
+def listed(kube: Kube, resource: Resource, namespace: str | None = None, *, metadata_only: bool = False) -> Listed:
+    """Every object of the kind (in all namespaces without one), or why there is nothing to show."""
     try:
-        return tuple(kube.list(resource, metadata_only=metadata_only))
+        return tuple(kube.list(resource, namespace, metadata_only=metadata_only))
     except NotServed:
         return Absent(f"{resource.group} is not installed")
     except KubeError as problem:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Self
@@ -13,13 +14,15 @@ from pydantic import Field, field_validator, model_validator
 from gsv_ops.kube.objects import at
 from gsv_ops.kube.protocol import Object
 from gsv_ops.kube.quantity import number_of
-from gsv_ops.maintenance import look, rollout
+from gsv_ops.kube.resources import POD_METRICS
+from gsv_ops.maintenance import look, rollout, usage, workload
 from gsv_ops.maintenance.availability import pace, wanted
 from gsv_ops.maintenance.holders import holder
 from gsv_ops.maintenance.look import Look
 from gsv_ops.maintenance.requests import amounts, effective, shown
 from gsv_ops.maintenance.rollout import NOTHING, Change, Watched
-from gsv_ops.maintenance.workload import Seen, observe, resource_of
+from gsv_ops.maintenance.seen import listed
+from gsv_ops.maintenance.workload import Seen, resource_of
 from gsv_ops.operations.journal import Journal
 from gsv_ops.operations.operation import Desk, Fact, Operation, PlanFrame, Verdict
 from gsv_ops.operations.plan import Action, Kept, Plan
@@ -40,7 +43,9 @@ class SetResources(Watched):
     cpu_limit: str = Field(default="", description="Such as 2. Empty: as it is. none: take it away.")
     memory_request: str = Field(default="", description="Such as 512Mi or 1Gi. Empty: as it is. none: take it away.")
     memory_limit: str = Field(default="", description="Such as 4Gi. Empty: as it is. none: take it away.")
-    accept_outage: bool = Field(default=False, description="Do it though no pod, or fewer than a disruption budget asks for, is left.")
+    accept_outage: bool = Field(
+        default=False, description="Do it though no pod, or fewer than a budget asks for, is left, or though it uses more memory."
+    )
 
     @field_validator(*FIELDS)
     @classmethod
@@ -58,6 +63,11 @@ class SetResources(Watched):
             if key.startswith("memory") and value != NONE and number_of(value) < LEAST_MEMORY:
                 raise ValueError(f"{key} {value!r} is {number_of(value):f} bytes: a container cannot run in that; is Mi or Gi meant?")
         return self
+
+
+def observe(desk: Desk, params: SetResources) -> Seen:
+    """The workload with its surroundings, and what its pods use now. Raises OperationFailed, KubeError."""
+    return replace(workload.observe(desk, params), usage=listed(desk.kube, POD_METRICS, params.namespace))
 
 
 def plan(spec: PlatformSpec, seen: Seen, params: SetResources, frame: PlanFrame, now: datetime) -> Plan:
@@ -83,6 +93,7 @@ def plan(spec: PlatformSpec, seen: Seen, params: SetResources, frame: PlanFrame,
             found.refusals.append(
                 f"container {name} would ask for {key} {shown(key, requests[key])} and get {shown(key, limits[key])} at most"
             )
+    usage.looked_at(found, seen, name, limits, params.accept_outage)
     if wanted(body):
         look.outage(found, seen, params.accept_outage)
     look.replacement(found, seen, new)
@@ -205,7 +216,8 @@ Sets what one container of a Deployment, StatefulSet or DaemonSet asks for (requ
 **When to run:** when it is throttled, killed for its memory, or holds room it does not use.
 **What it changes:** `resources` of that container in the pods' template, and so all pods are replaced, watched to the end. Refused where
 Argo CD from Git, or an operator, would set it back (the plan names where to change it), where nodes, ResourceQuota or LimitRange have no
-room for the new pods, and where none of the pods would be left meanwhile. With `roll_back: true` it is taken back at the deadline.
+room for the new pods, where it uses more memory now than its new limit, and where none of the pods would be left meanwhile. With
+`roll_back: true` it is taken back at the deadline.
 **How to undo:** launch it with the amounts of before, which the run's page and its evidence tell, ready to be copied.
 """,
     params=SetResources,

@@ -29,6 +29,7 @@ from gsv_ops.kube.resources import (
 )
 from gsv_ops.maintenance.availability import selector_text
 from gsv_ops.maintenance.holders import Tracking, tracked_by
+from gsv_ops.maintenance.seen import Absent, Listed
 from gsv_ops.operations.operation import Desk, OperationFailed, Params
 from gsv_ops.operations.plan import Target
 
@@ -52,7 +53,10 @@ class OfWorkload(Params):
 
 @dataclass(frozen=True)
 class Seen:
-    """The workload and what decides what may be done to it. `everywhere` are all pods of the cluster, `pods` its own."""
+    """The workload and what decides what may be done to it.
+
+    `everywhere` are all pods of the cluster, `pods` its own, `usage` what metrics.k8s.io measured of the namespace's pods.
+    """
 
     workload: Object
     pods: tuple[Object, ...] = ()
@@ -63,6 +67,7 @@ class Seen:
     nodes: tuple[Object, ...] = ()
     everywhere: tuple[Object, ...] = ()
     tracking: Tracking = field(default_factory=Tracking)
+    usage: Listed = field(default_factory=lambda: Absent("it was not looked at"))
 
     @property
     def target(self) -> Target:

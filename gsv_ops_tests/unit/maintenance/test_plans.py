@@ -13,6 +13,7 @@ from gsv_ops.maintenance.availability import pace
 from gsv_ops.maintenance.holders import Tracking
 from gsv_ops.maintenance.rolling_restart import RollingRestart
 from gsv_ops.maintenance.scale_workload import ScaleWorkload
+from gsv_ops.maintenance.seen import Absent, Listed, Unknown
 from gsv_ops.maintenance.set_autoscaling import Scaled, SetAutoscaling
 from gsv_ops.maintenance.set_resources import SetResources
 from gsv_ops.maintenance.workload import Seen
@@ -211,6 +212,47 @@ def test_less_for_each_pod_needs_more_for_a_while() -> None:
     for hard, refused in (("250m", False), ("240m", True)):
         found = seen(quotas=(quota({"requests.cpu": hard}, {"requests.cpu": "200m"}),))
         assert bool(size(found, cpu_request="50m").refused) is refused, hard
+
+
+def measured(name: str, **containers: str) -> Object:
+    uses = [{"name": each, "usage": {"cpu": "10m", "memory": memory}} for each, memory in containers.items()]
+    return {"metadata": {"name": name, "namespace": "cmp"}, "containers": uses}
+
+
+USED = (measured("p1", web="40Mi"), measured("p2", web="90Mi", side="1Mi"), measured("of-another", web="9Gi"))
+
+
+@pytest.mark.parametrize(
+    ("params", "refused"),
+    [
+        ({"memory_limit": "100Mi"}, ""),
+        ({"cpu_request": "200m"}, ""),
+        ({"memory_limit": "90Mi"}, "container web uses memory 90Mi in p2 now, and would be killed at 90Mi; launch again with"),
+        ({"memory_limit": "70Mi"}, "container web uses memory 90Mi in p2 now, and would be killed at 70Mi; launch again with"),
+        ({"memory_limit": "70Mi", "accept_outage": True}, ""),
+    ],
+)
+def test_a_memory_limit_that_is_outgrown_already_is_refused(params: dict[str, Any], refused: str) -> None:
+    plan = size(seen(usage=USED), **params)
+    assert refused in why(plan)
+    assert bool(plan.actions) is not bool(refused)
+    assert "container web uses cpu 10m, memory 90Mi now, in the pod that uses most memory (p2)" in told(plan)
+    assert "container side uses cpu 10m, memory 1Mi now" in told(plan)
+    assert ("accepted: container web uses memory 90Mi" in told(plan)) is ("accept_outage" in params)
+
+
+@pytest.mark.parametrize(
+    ("usage", "why_not"),
+    [
+        (Absent("metrics.k8s.io is not installed"), "metrics.k8s.io is not installed"),
+        (Unknown("nobody answers"), "nobody answers"),
+        ((measured("of-another", web="9Gi"),), "its pods were not measured yet"),
+    ],
+)
+def test_what_is_not_measured_is_said_to_be_unknown_and_not_taken_for_nothing(usage: Listed, why_not: str) -> None:
+    plan = size(seen(usage=usage), memory_limit="70Mi")
+    assert f"what its containers use is not known: {why_not}" in told(plan)
+    assert plan.actions
 
 
 def test_the_patch_names_one_container_and_what_it_was() -> None:
