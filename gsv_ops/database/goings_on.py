@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from gsv_ops.database import source
 from gsv_ops.database.conditions import Unseen
 from gsv_ops.database.failovers import Failover
 from gsv_ops.database.replication import STREAMING, Primary
@@ -16,7 +17,7 @@ from gsv_ops.kube import health, objects
 from gsv_ops.kube.objects import at, parse_time
 from gsv_ops.kube.protocol import Object
 from gsv_ops.operations.operation import Check, Fact, Timestamp
-from gsv_ops.platform.spec import BackupLimits, Timetable, Watch
+from gsv_ops.platform.spec import BackupLimits, Database, Timetable, Watch
 
 UP = "cluster_is_up"
 MOVED = "primary_did_not_move_by_itself"
@@ -29,6 +30,11 @@ FAILED = ("failed", "invalid backup definition", "walArchivingFailing")
 NOT_BEGUN = ("", "pending")
 MISSED = "missed "
 """How the id of a missed ScheduledBackup begins."""
+
+OF_SERVER = "server: "
+"""How the id of what only the primary can tell begins."""
+
+NOT_ASKED = "the primary cannot be asked"
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,24 @@ class Around:
     cluster: Object
     backups: tuple[Object, ...]
     schedules: tuple[Object, ...]
+
+
+def of_objects(around: Around, database: Database, now: datetime) -> list[Trouble]:
+    """Everything that the objects alone tell."""
+    single = (held_back(around.cluster), moving_long(around.cluster, database.promotion.switch_seconds, now), not_archiving(around.cluster))
+    found = [trouble for trouble in single if trouble is not None]
+    found += bad_backups(around.backups, database.backup, now)
+    return found + missed(around.schedules, around.backups, timedelta(seconds=database.watch.tick_seconds), now)
+
+
+def moving_long(cluster: Object, most: int, now: datetime) -> Trouble | None:
+    """That the primary was to move long ago and has not: nothing may be written meanwhile."""
+    asked = source.targeted_at(cluster)
+    if source.primary(cluster) or asked is None or (now - asked).total_seconds() <= most:
+        return None
+    now_is, target = (at(cluster, "status", key, default="none") for key in ("currentPrimary", "targetPrimary"))
+    reason = f"the primary was to move from {now_is} to {target} at {asked:%H:%M:%S} UTC and has not within {most} s"
+    return Trouble(f"moving since {asked.isoformat()}", reason)
 
 
 def held_back(cluster: Object) -> Trouble | None:
@@ -126,10 +150,13 @@ def lagging(word: Primary, replicas: Sequence[str], most_bytes: int) -> list[Tro
         standby = word.standbys.get(name)
         if standby is None or standby.state != STREAMING:
             found.append(
-                Trouble(f"{name} does not stream", f"replica {name} is {standby.state if standby else 'not connected to the primary'}")
+                Trouble(
+                    f"{OF_SERVER}{name} does not stream",
+                    f"replica {name} is {standby.state if standby else 'not connected to the primary'}",
+                )
             )
         elif standby.unapplied_bytes > most_bytes:
-            found.append(Trouble(f"{name} is behind", f"replica {name} has not applied {standby.unapplied_bytes} bytes"))
+            found.append(Trouble(f"{OF_SERVER}{name} is behind", f"replica {name} has not applied {standby.unapplied_bytes} bytes"))
     return found
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from gsv_ops.database.backup.execute import endpoint_of
-from gsv_ops.database.conditions import Archive, Unseen
+from gsv_ops.database.conditions import CLOCK_SKEW, Archive, Unseen
 from gsv_ops.database.lsn import format_lsn, parse_wal_name, segment_start
 from gsv_ops.database.session import Connection, Endpoint, QueryFailed, meaning
 from gsv_ops.kube.protocol import Object
@@ -114,6 +114,11 @@ def _by_age(name: str, what: str, now: datetime, at: datetime, limits: tuple[int
     seconds = round((now - at).total_seconds(), 1)
     warn, error = limits
     shown = {**facts, f"seconds since the newest {what}": seconds}
+    if at - now > CLOCK_SKEW:
+        # as after a failover to a server whose clock is behind: until then nobody would see that nothing is written any more
+        return Check(
+            name, False, f"the newest {what} is {-seconds:.0f} s in the future: one of the servers' clocks is wrong", metadata=shown
+        )
     told = f"the newest {what} is {seconds:.0f} s old"
     if seconds <= warn:
         return Check(name, True, told, metadata=shown)

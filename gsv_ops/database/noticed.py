@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from gsv_ops.database import source
-from gsv_ops.database.goings_on import Trouble
+from gsv_ops.database.goings_on import OF_SERVER, Trouble
 from gsv_ops.database.promotion.record import Promotion
 from gsv_ops.kube import objects
 from gsv_ops.kube.protocol import Object
@@ -67,10 +67,16 @@ class Noticed:
         return f"{what}-{self.memory.cluster}-{self.memory.changes}-{self.memory.since:%Y%m%dT%H%M%S}"
 
 
-def since(memory: Memory | None, cluster: Object, troubles: Sequence[Trouble], ours: Promotion | None, now: datetime) -> Noticed:
-    """What is new. Of a cluster not seen before everything is only remembered."""
+def since(
+    memory: Memory | None, cluster: Object, troubles: Sequence[Trouble], ours: Promotion | None, now: datetime, *, asked: bool = True
+) -> Noticed:
+    """What is new. Of a cluster not seen before everything is only remembered.
+
+    asked: whether the primary could be asked. If not, what it told before is not over: it is not known.
+    """
     uid, primary = objects.uid(cluster), source.primary(cluster)
-    seen = {trouble.id: trouble.reason for trouble in troubles}
+    still = {} if asked or memory is None else {key: reason for key, reason in memory.troubles.items() if key.startswith(OF_SERVER)}
+    seen = still | {trouble.id: trouble.reason for trouble in troubles}
     if memory is None or memory.cluster != uid:
         return Noticed(Memory(uid, primary, now, seen), first=True)
     begun = tuple(trouble for trouble in troubles if trouble.id not in memory.troubles)
@@ -78,6 +84,6 @@ def since(memory: Memory | None, cluster: Object, troubles: Sequence[Trouble], o
     moved = bool(primary and memory.primary and primary != memory.primary)
     # while it is being moved none is settled: then the one before is still to be compared with
     after = replace(memory, primary=primary or memory.primary, since=now if moved else memory.since, troubles=seen)
-    by_us = moved and ours is not None and ours.instance == primary and ours.asked_at >= memory.since
+    by_us = moved and ours is not None and ours.led_to(cluster)
     noticed = Noticed(after, begun, ended, memory.primary if moved and not by_us else "")
     return replace(noticed, memory=replace(after, changes=memory.changes + 1)) if noticed.changed else noticed

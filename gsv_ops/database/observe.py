@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TypeVar
 
 from gsv_ops.database import conditions, failovers, goings_on, heartbeat, proofs, replication, source
@@ -72,28 +72,22 @@ def failover(desk: Desk, database: Database) -> Failover | Unseen | None:
     return seen(lambda: failovers.newest(desk.records, database, desk.cluster_identity))
 
 
-def troubles(desk: Desk, database: Database, around: Around) -> list[Trouble]:
-    """Everything that is not as it should be, quickly: from the objects, and from one session to the primary. The store is not asked."""
-    found = [trouble for trouble in (goings_on.held_back(around.cluster), goings_on.not_archiving(around.cluster)) if trouble]
-    found += goings_on.bad_backups(around.backups, database.backup, desk.now())
-    found += goings_on.missed(around.schedules, around.backups, timedelta(seconds=database.watch.tick_seconds), desk.now())
-    if not source.primary(around.cluster):
-        return found  # it is being moved: in a minute it can be asked
+def of_servers(desk: Desk, database: Database, cluster: Object) -> list[Trouble] | Unseen:
+    """What is not as it should be by the primary's own word, quickly; the store is not asked."""
 
     def ask() -> list[Trouble]:
         most = QUICK_SECONDS
         with (
-            endpoint_of(desk, database, around.cluster) as endpoint,
+            endpoint_of(desk, database, cluster) as endpoint,
             connect(endpoint, connect_timeout=most, statement_timeout=most, lock_timeout=most) as session,
         ):
             word, status = replication.primary(session), archiver_status(session)
         check = conditions.wal_is_archived(Archive(status, last_is_in_store=True), database.watch)
-        stale = [] if check.passed else [Trouble("the archive is stale", check.description)]
-        replicas = [name for name in source.instances(around.cluster) if name != source.primary(around.cluster)]
+        stale = [] if check.passed else [Trouble(f"{goings_on.OF_SERVER}the archive is stale", check.description)]
+        replicas = [name for name in source.instances(cluster) if name != source.primary(cluster)]
         return stale + goings_on.lagging(word, replicas, database.promotion.behind_bytes)
 
-    answer = seen(ask)
-    return found + ([Trouble("the primary cannot be asked", answer.why)] if isinstance(answer, Unseen) else answer)
+    return seen(ask)
 
 
 def archive(desk: Desk, database: Database) -> Archive | Unseen:

@@ -73,6 +73,15 @@ def primary(session: Connection) -> Primary:
     return Primary(parse_lsn(place[0]), int(place[1]), {row[0]: Standby(*row) for row in rows})
 
 
+def position(session: Connection) -> int:
+    """What the primary has written now. Raises QueryFailed where the server is a standby, and the session's errors."""
+    with meaning("asking the primary for its place"):
+        place = session.execute(PLACE).fetchone()
+    if place is None:
+        raise QueryFailed("the server is a standby and not the primary", None)
+    return parse_lsn(place[0])
+
+
 def replay(session: Connection, position: int, most: float, monotonic: Callable[[], float], sleep: Callable[[float], None]) -> Replay:
     """How long the standby takes to have applied `position`, asked for `most` seconds. Raises QueryFailed where it is no standby."""
     begun = monotonic()

@@ -7,6 +7,7 @@ not read, since the Barman Cloud plugin never sets them.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal
 
 from gsv_ops.kube import objects
@@ -52,6 +53,14 @@ def primary(cluster: Object) -> str:
     """The pod that is primary now; empty while there is none or one is being moved."""
     current: str = at(cluster, "status", "currentPrimary", default="") or ""
     return current if current == at(cluster, "status", "targetPrimary") else ""
+
+
+def targeted_at(cluster: Object) -> datetime | None:
+    """When the target primary was last set, by whoever set it; None where the status does not say it readably."""
+    try:
+        return objects.parse_time(str(at(cluster, "status", "targetPrimaryTimestamp", default="")))
+    except ValueError:
+        return None
 
 
 def instances(cluster: Object) -> tuple[str, ...]:

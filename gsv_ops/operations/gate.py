@@ -33,13 +33,12 @@ def why_not(factory: DeskFactory, operation: str, now: datetime) -> str:
     In this order: the environment lets desks act by themselves; this is its cluster; this desk holds the Lease; no freeze stops the
     operation. `now`: this desk's clock.
     """
-    try:
-        reason = within(SECONDS, lambda: _why_not(factory, operation, now))
-    except NoAnswer as problem:
-        reason = str(problem)
-    except Exception as problem:  # noqa: BLE001  unknown is never good, and a tick that raises says less than one that is skipped
-        reason = f"unexpected {type(problem).__name__}: {problem}"
-    return f"{operation} was not started: {reason}" if reason else ""
+    return _told(operation, lambda: _why_not_here(factory, now) or _why_stopped(factory, operation, now))
+
+
+def why_no_look(factory: DeskFactory, what: str, now: datetime) -> str:
+    """The same for what only looks: a freeze stops changes, and whoever froze the desk wants to see what happens meanwhile."""
+    return _told(what, lambda: _why_not_here(factory, now))
 
 
 def holding(factory: DeskFactory, now: datetime) -> lease.Holding:
@@ -68,11 +67,21 @@ def within(seconds: float, ask: Callable[[], T]) -> T:
     return answers[0]()
 
 
+def _told(what: str, why: Callable[[], str]) -> str:
+    try:
+        reason = within(SECONDS, why)
+    except NoAnswer as problem:
+        reason = str(problem)
+    except Exception as problem:  # noqa: BLE001  unknown is never good, and a tick that raises says less than one that is skipped
+        reason = f"unexpected {type(problem).__name__}: {problem}"
+    return f"{what} was not started: {reason}" if reason else ""
+
+
 def _raise(problem: Exception) -> NoReturn:
     raise problem
 
 
-def _why_not(factory: DeskFactory, operation: str, now: datetime) -> str:
+def _why_not_here(factory: DeskFactory, now: datetime) -> str:
     try:
         bound = factory.binding
         if bound.environment is None:
@@ -87,6 +96,13 @@ def _why_not(factory: DeskFactory, operation: str, now: datetime) -> str:
                 f"another desk acts here: {held}. This desk takes over when that one is silent for longer. "
                 f"Lease {lease.NAME} in namespace {namespace}."
             )
-        return freeze.why_stopped(factory.kube, namespace, operation, now)
     except (KubeError, WrongCluster, InvalidSpec) as problem:
+        return str(problem)
+    return ""
+
+
+def _why_stopped(factory: DeskFactory, operation: str, now: datetime) -> str:
+    try:
+        return freeze.why_stopped(factory.kube, factory.binding.spec.desk.lease_namespace, operation, now)
+    except (KubeError, InvalidSpec) as problem:
         return str(problem)

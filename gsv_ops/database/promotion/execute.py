@@ -21,6 +21,7 @@ from gsv_ops.kube.objects import at
 from gsv_ops.kube.protocol import Object
 from gsv_ops.kube.resources import POSTGRES_CLUSTER
 from gsv_ops.operations import apply
+from gsv_ops.operations.freeze import require_not_frozen
 from gsv_ops.operations.journal import Journal
 from gsv_ops.operations.operation import Desk, OperationFailed
 from gsv_ops.operations.plan import Plan
@@ -37,22 +38,26 @@ def execute(desk: Desk, plan: Plan, journal: Journal) -> Mapping[str, Any]:
     database = database_of(desk.spec, plan.params)
     to, former = str(plan.facts["instance"]), str(plan.facts["primary"])
     cluster = desk.kube.get(POSTGRES_CLUSTER, database.cluster, database.namespace)
+    adopted = "asked_at" in journal.notes
+    if adopted:
+        _still_asked_for(database, cluster, to, str(journal.notes["asked_at"]))
     probe = Probe(desk, database, cluster)
     probe.start()
     try:
-        adopted = "asked_at" in journal.notes and at(cluster, "status", "targetPrimary") == to
         if not adopted:
             wait_written(desk, probe, 0, BEFORE_COMMITS, BEFORE_SECONDS, f"{former} is the primary, and nothing was changed")
-            # before the patch, so that the sensor never takes this promotion for somebody else's
-            record.write(desk.records, database, desk.cluster_identity, record.Promotion(former, to, desk.now(), journal.root_run_id))
-            journal.note(asked_at=desk.now().isoformat())
-            apply.patch(desk, plan.actions[0], journal, subresource="status", body=lambda found: status_patch(found, to, desk.now()))
+            require_not_frozen(desk, plan.operation)
+            # before the patch, so that the sensor never takes this promotion for somebody else's: it knows it by this very moment
+            asked_at = desk.now()
+            record.write(desk.records, database, desk.cluster_identity, record.Promotion(former, to, asked_at, journal.root_run_id))
+            journal.note(asked_at=asked_at.isoformat())
+            apply.patch(desk, plan.actions[0], journal, subresource="status", body=lambda found: status_patch(found, to, asked_at))
         begun, before = desk.monotonic(), len(probe.acknowledged)
         desk.log(f"{to} is to become the primary of {database.cluster}; the operator stops {former} first")
         seconds = float(database.promotion.switch_seconds)
         wait_promoted(desk, database, to, seconds)
         promoted = desk.monotonic() - begun
-        desk.log(f"{to} is the primary, {promoted:.1f} s after it was asked for")
+        desk.log(f"{to} is the primary, {promoted:.1f} s after {'this run went on' if adopted else 'it was asked for'}")
         moved = len(probe.acknowledged)
         wait_written(desk, probe, moved, BEFORE_COMMITS, seconds - promoted, f"{to} is the primary")
         _followed(desk, database, to, former)
@@ -61,13 +66,24 @@ def execute(desk: Desk, plan: Plan, journal: Journal) -> Mapping[str, Any]:
     return {
         "instance": to,
         "former": former,
-        "promoted_seconds": promoted,
-        # a re-executed run did not see the beginning, so what it measured is no outage
+        # a re-executed run did not see the beginning, so what it measured is neither
+        "promoted_seconds": None if adopted else promoted,
         "outage_seconds": None if adopted else probe.outage(),
         "acknowledged": [moment.isoformat() for _, moment in probe.acknowledged],
         "acknowledged_before": before,
         "refused": len(probe.problems),
     }
+
+
+def _still_asked_for(database: Database, cluster: Object, to: str, asked_at: str) -> None:
+    """Raises OperationFailed where the target is another: to ask again would promote by a look that is old, perhaps a second time."""
+    target = str(at(cluster, "status", "targetPrimary", default=""))
+    if target != to:
+        raise OperationFailed(
+            f"this run asked for {to} at {asked_at}, and the target is {target or 'none'} now: that was not done, or somebody went back "
+            f"since. It is not asked for again, since what was looked at before it is old; plan anew. {_now(cluster)}",
+            _look(database),
+        )
 
 
 def status_patch(found: Object, to: str, now: datetime) -> dict[str, Any]:

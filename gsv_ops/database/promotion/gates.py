@@ -51,7 +51,9 @@ def of_replica(seen: Seen, name: str, limits: PromotionLimits) -> list[Gate]:
     """What must hold of that replica."""
     pod = seen.pods.get(name)
     ready = objects.condition(pod, "Ready") if pod else None
-    gates = [Gate("instance", ready is not None and ready.true, str(ready or "no pod, or no Ready condition"), "its pod is Ready")]
+    leaves = pod is not None and objects.deleting(pod)
+    told = "its pod is being deleted" if leaves else str(ready or "no pod, or no Ready condition")
+    gates = [Gate("instance", ready is not None and ready.true and not leaves, told, "its pod is Ready, and stays")]
     if isinstance(seen.primary, Unseen):
         return [*gates, Gate("replication", False, f"unknown: {seen.primary.why}", STREAMING)]
     standby = seen.primary.standbys.get(name)

@@ -49,12 +49,8 @@ def observe(desk: Desk, params: PromoteReplica) -> Seen:
     mine = f"{source.CLUSTER_LABEL}={database.cluster}"
     pods = desk.kube.list(POD, database.namespace, labels=f"{mine},{INSTANCE}")
     backups = desk.kube.list(POSTGRES_BACKUP, database.namespace)
-    primary = room.seen(lambda: primary_of(desk, database, cluster))
-    replays = (
-        {}
-        if isinstance(primary, Unseen)
-        else servers.replays_of(desk, database, cluster, primary, float(database.promotion.behind_seconds))
-    )
+    said = room.seen(lambda: said_by_servers(desk, database, cluster))
+    primary, replays = (said, {}) if isinstance(said, Unseen) else said
     return Seen(
         cluster,
         {objects.name(pod): pod for pod in pods},
@@ -67,10 +63,11 @@ def observe(desk: Desk, params: PromoteReplica) -> Seen:
     )
 
 
-def primary_of(desk: Desk, database: Database, cluster: Object) -> Primary:
-    """What the primary says of itself and its standbys. Raises OperationFailed, KubeError, DatabaseError."""
+def said_by_servers(desk: Desk, database: Database, cluster: Object) -> tuple[Primary, Mapping[str, Replay | Unseen]]:
+    """What the primary says of itself and its standbys, and each of those. Raises OperationFailed, KubeError, DatabaseError."""
     with endpoint_of(desk, database, cluster) as endpoint, connect(endpoint) as session:
-        return replication.primary(session)
+        word = replication.primary(session)
+        return word, servers.replays_of(desk, database, cluster, session, float(database.promotion.behind_seconds))
 
 
 def recovers_from(other: Object, cluster: Object) -> bool:

@@ -57,13 +57,12 @@ def verify(desk: Desk, plan: Plan, results: Mapping[str, Any]) -> Verdict:
         "primary": to,
         "former primary": former,
         "timeline": seen.timeline,
-        "seconds until promoted": round(results["promoted_seconds"], 2),
         "commits acknowledged": len(rows),
         "commits missing": len(lost),
         "writes refused meanwhile": results["refused"],
     }
-    if results["outage_seconds"] is not None:
-        facts["write outage in seconds"] = round(results["outage_seconds"], 2)
+    measured = {"seconds until promoted": results["promoted_seconds"], "write outage in seconds": results["outage_seconds"]}
+    facts |= {name: round(seconds, 2) for name, seconds in measured.items() if seconds is not None}
     if wrong:
         return Verdict("bad", f"expected {to} to be the only primary, one timeline on, with nothing lost: {'; '.join(wrong)}", facts)
     outage = f", writes stopped for {results['outage_seconds']:.1f} s" if results["outage_seconds"] is not None else ""

@@ -89,18 +89,23 @@ def of_connections(seen: Connections | Unseen, limits: ServerLimits) -> list[Che
 
 def replication_facts(seen: Replicas) -> dict[str, Fact]:
     """What stands on the asset's page, the plotted numbers first."""
+    replicas = [name for name in seen.instances if name != seen.primary]
     lags = [replay.seconds for replay in seen.replays.values() if isinstance(replay, Replay)]
-    standbys = seen.word.standbys.values()
+    # others that read the log, such as the copy from which an instance is made, are none of its replicas
+    standbys = [seen.word.standbys[name] for name in replicas if name in seen.word.standbys]
     facts: dict[str, Fact] = {
         "replicas streaming": sum(standby.state == STREAMING for standby in standbys),
-        "worst lag in seconds": round(max(lags, default=0.0), 2),
-        "worst bytes not received": max((standby.behind_bytes for standby in standbys), default=0),
-        "worst bytes not applied": max((standby.unapplied_bytes for standby in standbys), default=0),
         "WAL on disk in bytes": seen.wal_bytes,
         "WAL kept for slots in bytes": max((slot.kept_bytes for slot in seen.slots), default=0),
         "size in bytes": sum(seen.sizes.values()),
         "timeline": seen.word.timeline,
     }
+    # of none, or where one is not known, a number would be plotted as if all were well
+    if replicas and len(lags) == len(replicas):
+        facts["worst lag in seconds"] = round(max(lags), 2)
+    if replicas and len(standbys) == len(replicas):
+        facts["worst bytes not received"] = max(standby.behind_bytes for standby in standbys)
+        facts["worst bytes not applied"] = max(standby.unapplied_bytes for standby in standbys)
     rows: Rows = [
         {"instance": name, "role": "primary" if name == seen.primary else "replica", **_standby(seen, name)} for name in seen.instances
     ]

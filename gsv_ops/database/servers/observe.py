@@ -124,12 +124,13 @@ def replicas(desk: Desk, database: Database) -> Replicas | Unseen:
                 slots = tuple(Slot(*row) for row in session.execute(SLOTS).fetchall())
                 wal = session.execute(WAL).fetchone()
                 sizes = {row[0]: row[1] for row in session.execute(DATABASES).fetchall()}
+            replays = replays_of(desk, database, cluster, session, float(database.servers.lag_warn_seconds))
         return Replicas(
             wanted=int(at(cluster, "spec", "instances", default=1)),
             instances=source.instances(cluster),
             primary=source.primary(cluster),
             word=word,
-            replays=replays_of(desk, database, cluster, word, float(database.servers.lag_warn_seconds)),
+            replays=replays,
             slots=slots,
             wal_bytes=wal[0] if wal else 0,
             sizes=sizes,
@@ -138,12 +139,15 @@ def replicas(desk: Desk, database: Database) -> Replicas | Unseen:
     return room.seen(look)
 
 
-def replays_of(desk: Desk, database: Database, cluster: Object, primary: Primary, most: float) -> dict[str, Replay | Unseen]:
-    """How far behind each other instance is, in its own words; each is waited for at most so many seconds."""
+def replays_of(desk: Desk, database: Database, cluster: Object, primary: Connection, most: float) -> dict[str, Replay | Unseen]:
+    """How far behind each other instance is, in its own words; each is waited for at most so many seconds.
+
+    Each is held against what the primary had written when that one was asked: after waiting for one, the next would look up to date.
+    """
 
     def ask(pod: str) -> Replay:
         with instance_of(desk, database, cluster, pod) as endpoint, connect(endpoint) as session:
-            return replication.replay(session, primary.position, most, desk.monotonic, desk.sleep)
+            return replication.replay(session, replication.position(primary), most, desk.monotonic, desk.sleep)
 
     others = [name for name in source.instances(cluster) if name != source.primary(cluster)]
     return {name: room.seen(lambda name=name: ask(name)) for name in others}  # type: ignore[misc]

@@ -104,6 +104,23 @@ def test_what_somebody_must_see_to_is_not_up(changes: dict[str, Any], up: bool) 
 
 
 @pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"status__targetPrimary": "cmp-postgres-2"}, True),
+        ({"status__targetPrimary": "cmp-postgres-2", "status__targetPrimaryTimestamp": "2026-11-24T11:55:01.000000Z"}, False),
+        ({"status__targetPrimary": "cmp-postgres-2", "status__targetPrimaryTimestamp": "nonsense"}, False),
+        ({}, False),
+    ],
+)
+def test_a_switchover_that_stands_still_is_trouble(changes: dict[str, Any], told: bool) -> None:
+    stamped = {"status__targetPrimaryTimestamp": "2026-11-24T11:54:59.000000Z", **WELL, **changes}
+    found = goings_on.of_objects(Around(cluster(**stamped), (), ()), DATABASE, NOW)
+    assert [trouble.reason for trouble in found] == (
+        ["the primary was to move from cmp-postgres-1 to cmp-postgres-2 at 11:54:59 UTC and has not within 300 s"] if told else []
+    )
+
+
+@pytest.mark.parametrize(
     ("failover", "passed"),
     [
         (None, True),

@@ -33,6 +33,8 @@ def seen(newest: float | None = 5, archived: float | None = 100, why: str = "") 
         (seen(151), False, "WARN", "151 s old, more than 150 s; look at the heartbeat's CronJob"),
         (seen(601), False, "ERROR", "more than 600 s"),
         (seen(None), False, "ERROR", "no row was written within a day"),
+        (seen(-200), True, "ERROR", "-200 s old"),
+        (seen(-301), False, "ERROR", "301 s in the future: one of the servers' clocks is wrong"),
         (Unseen("no login"), False, "ERROR", "unknown: no login"),
     ],
 )

@@ -10,11 +10,14 @@ from typing import Any, cast
 import pytest
 from upath import UPath
 
-from gsv_ops.database.promotion import execute, front_door
+from gsv_ops.database.promotion import execute, front_door, record
 from gsv_ops.database.promotion.front_door import Probe
 from gsv_ops.kube.errors import Unavailable, WaitTimeout
 from gsv_ops.kube.protocol import Kube, Object
+from gsv_ops.operations.freeze import Frozen
+from gsv_ops.operations.journal import Journal
 from gsv_ops.operations.operation import Desk, OperationFailed
+from gsv_ops.operations.plan import Action, Plan, Target
 from gsv_ops.operations.records import Records
 from gsv_ops.platform import spec
 from gsv_ops_tests.unit.database.a_cluster import DATABASE, cluster
@@ -127,3 +130,83 @@ def test_the_outage_is_the_longest_time_without_an_acknowledged_commit(tmp_path:
     assert probe.outage() == 0.0
     probe.acknowledged += [(moment, NOW) for moment in (1.0, 1.1, 4.6, 4.7)]
     assert probe.outage() == pytest.approx(3.5)
+
+
+PLAN = Plan(
+    "promote_replica",
+    "dev",
+    "c-1",
+    {"database": "cmp_postgres"},
+    actions=(Action("patch", Target("postgresql.cnpg.io/v1", "Cluster", "cmp-postgres", "cmp", "u-cluster"), "", {}, {}),),
+    facts={"instance": B, "primary": A, "timeline": 4},
+)
+
+
+class Committing(Probe):
+    """A probe to whom every look is another acknowledged commit."""
+
+    def start(self) -> None:
+        self.acknowledged = Growing()
+
+
+class Growing(list[tuple[float, datetime]]):
+    def __len__(self) -> int:
+        self.append((1.0, NOW))
+        return super().__len__()
+
+
+@pytest.fixture
+def wrote(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """The bodies of the patches, in a promotion whose writes work and whose former primary follows."""
+    bodies: list[dict[str, Any]] = []
+    monkeypatch.setattr(execute, "Probe", Committing)
+    monkeypatch.setattr(execute, "_followed", lambda *_: None)
+    monkeypatch.setattr(execute.apply, "patch", lambda desk, action, journal, *, subresource, body: bodies.append(body(cluster())))
+    monkeypatch.setattr(execute, "require_not_frozen", lambda *_: None)
+    return bodies
+
+
+def test_the_record_and_the_patch_are_of_one_moment(tmp_path: Path, wrote: list[dict[str, Any]]) -> None:
+    """By which the watch knows the promotion again, whatever else becomes primary before and after."""
+    done = cluster(status__currentPrimary=B, status__targetPrimary=B)
+    at = desk(tmp_path, Switching(done))
+    results = execute.execute(at, PLAN, Journal.open(at.records, "promote_replica", "run"))
+    assert results["promoted_seconds"] is not None
+    (body,) = wrote
+    found = record.newest(at.records, DATABASE, "c-1")
+    assert found is not None
+    assert found.led_to(cluster(status__currentPrimary=B, **{f"status__{key}": value for key, value in body["status"].items()}))
+
+
+def test_a_run_that_was_killed_after_it_asked_goes_on_waiting_and_measures_nothing(tmp_path: Path, wrote: list[dict[str, Any]]) -> None:
+    at = desk(tmp_path, Switching(cluster(**ASKED), cluster(**ASKED, status__currentPrimary=B)))
+    journal = Journal.open(at.records, "promote_replica", "run")
+    journal.note(asked_at=NOW.isoformat())
+    results = execute.execute(at, PLAN, journal)
+    assert (results["promoted_seconds"], results["outage_seconds"], wrote) == (None, None, [])
+
+
+@pytest.mark.parametrize("target", [A, "cmp-postgres-3", None])
+def test_what_was_asked_for_and_undone_since_is_not_asked_for_a_second_time(
+    tmp_path: Path, wrote: list[dict[str, Any]], target: str | None
+) -> None:
+    """Re-executed a day later the old look at the replica says nothing; nor after a failover that led back."""
+    at = desk(tmp_path, Switching(cluster(status__targetPrimary=target)))
+    journal = Journal.open(at.records, "promote_replica", "run")
+    journal.note(asked_at=NOW.isoformat())
+    with pytest.raises(OperationFailed, match=f"this run asked for {B} at .* It is not asked for again, since .* plan anew"):
+        execute.execute(at, PLAN, journal)
+    assert wrote == []
+
+
+def test_a_freeze_between_the_look_and_the_patch_stops_it(
+    tmp_path: Path, wrote: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def frozen(_: Desk, operation: str) -> None:
+        raise Frozen(f"{operation} is frozen")
+
+    monkeypatch.setattr(execute, "require_not_frozen", frozen)
+    at = desk(tmp_path, Switching(cluster()))
+    with pytest.raises(Frozen, match="promote_replica is frozen"):
+        execute.execute(at, PLAN, Journal.open(at.records, "promote_replica", "run"))
+    assert (wrote, record.newest(at.records, DATABASE, "c-1")) == ([], None)

@@ -28,9 +28,9 @@ GOOD = Replay(0.1, at_least=False, paused=False)
 WELL = {"spec__instances": 3, "status__readyInstances": 3, "status__instanceNames": [A, B, C]}
 
 
-def pod(name: str, ready: str = "True") -> Object:
+def pod(name: str, ready: str = "True", deleted: str | None = None) -> Object:
     return {
-        "metadata": {"name": name, "namespace": "cmp", "uid": f"u-{name}"},
+        "metadata": {"name": name, "namespace": "cmp", "uid": f"u-{name}", **({"deletionTimestamp": deleted} if deleted else {})},
         "status": {"conditions": [{"type": "Ready", "status": ready}]},
     }
 
@@ -108,6 +108,7 @@ def test_the_furthest_replica_is_promoted_by_one_patch_with_everything_it_relies
         ({"recovering": ({"metadata": {"name": "restored"}},)}, "recovery: Cluster restored"),
         ({"recovering": ({"metadata": {"name": "r", "labels": {"gsv-ops/operation": "restore_database"}}},)}, "recovery: Cluster r"),
         ({"pods": {A: pod(A), B: pod(B, "False"), C: pod(C, "False")}}, "instance: Ready=False"),
+        ({"pods": {A: pod(A), B: pod(B, deleted="2026-11-24T12:00:00Z")}}, "instance: its pod is being deleted"),
         ({"pods": {A: pod(A)}}, "instance: no pod, or no Ready condition"),
         ({"primary": primary(standby(B, "catchup"), standby(C, "startup"))}, "replication: catchup; expected streaming"),
         ({"primary": primary()}, "the primary sends it nothing"),

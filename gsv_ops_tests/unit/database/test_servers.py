@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
+from upath import UPath
 
 from gsv_ops.database import replication
 from gsv_ops.database.conditions import Unseen
+from gsv_ops.database.lsn import format_lsn, parse_lsn
 from gsv_ops.database.replication import Primary, Replay, Standby
 from gsv_ops.database.servers import conditions
+from gsv_ops.database.servers import observe as servers
 from gsv_ops.database.servers.observe import SLOTS, Connections, Dead, Replicas, Slot, connections_of
-from gsv_ops.database.session import QueryFailed, connect
-from gsv_ops.operations.operation import Check
+from gsv_ops.database.session import Connection, QueryFailed, connect
+from gsv_ops.kube.protocol import Kube
+from gsv_ops.operations.operation import Check, Desk
+from gsv_ops.operations.records import Records
 from gsv_ops.platform import spec
+from gsv_ops_tests.unit.database.a_cluster import DATABASE as A_DATABASE
+from gsv_ops_tests.unit.database.a_cluster import cluster
 from gsv_ops_tests.unit.database.conftest import Database
 
 LIMITS = spec.load(None).databases["cmp_postgres"].servers
@@ -127,6 +137,71 @@ def test_the_page_of_replication_has_numbers_that_are_plotted_and_each_instance_
     assert conditions.connection_facts(SESSIONS)["sessions"] == 42
 
 
+@pytest.mark.parametrize(
+    ("change", "absent"),
+    [
+        ({"replays": {**HERE.replays, "c": Unseen("no answer")}}, {"worst lag in seconds"}),
+        (
+            {"word": Primary(1, 2, {"b": HERE.word.standbys["b"]})},
+            {"worst bytes not received", "worst bytes not applied"},
+        ),
+        (
+            {"wanted": 1, "instances": ("a",), "word": Primary(1, 2, {}), "replays": {}},
+            {"worst lag in seconds", "worst bytes not received", "worst bytes not applied"},
+        ),
+    ],
+)
+def test_what_is_not_known_is_not_plotted_as_if_all_were_well(change: dict[str, Any], absent: set[str]) -> None:
+    whole = set(conditions.replication_facts(HERE))
+    assert whole - set(conditions.replication_facts(replace(HERE, **change))) == absent
+
+
+def test_who_only_copies_the_log_is_none_of_the_replicas() -> None:
+    copying = Standby("pg_basebackup", "streaming", "async", 1 << 40, 1 << 40)
+    seen = replace(HERE, word=Primary(1, 2, {**HERE.word.standbys, copying.name: copying}))
+    facts = conditions.replication_facts(seen)
+    assert (facts["replicas streaming"], facts["worst bytes not received"], facts["worst bytes not applied"]) == (2, 5, 7)
+
+
+class Log:
+    """A primary whose log grows by a byte a second, and its standbys, each so many seconds behind; waiting moves their one clock."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, **behind: float) -> None:
+        self.at, self.behind = 1000.0, behind
+        monkeypatch.setattr(servers, "instance_of", lambda desk, database, cluster, pod: nullcontext(pod))
+        monkeypatch.setattr(servers, "connect", lambda pod: nullcontext(AStandby(self, pod)))
+
+    def sleep(self, seconds: float) -> None:
+        self.at += seconds
+
+    def execute(self, *_: Any) -> Log:
+        return self
+
+    def fetchone(self) -> tuple[str, int]:
+        return format_lsn(int(self.at)), 1
+
+
+class AStandby:
+    def __init__(self, log: Log, name: str) -> None:
+        self.log, self.name = log, name
+
+    def execute(self, _: str, asked: list[str]) -> AStandby:
+        self.asked = parse_lsn(asked[0])
+        return self
+
+    def fetchone(self) -> tuple[bool, str, float]:
+        return self.log.at - self.log.behind[self.name] >= self.asked, "not paused", 0.0
+
+
+def test_a_replica_that_is_asked_after_a_slow_one_is_no_less_behind(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    log = Log(monkeypatch, b=20.0, c=6.0)
+    desk = Desk(cast(Kube, None), spec.load(None), "", "", Records(UPath(tmp_path)), "", print, monotonic=lambda: log.at, sleep=log.sleep)
+    body = cluster(status__currentPrimary="a", status__targetPrimary="a", status__instanceNames=["a", "b", "c"])
+    found = servers.replays_of(desk, A_DATABASE, body, cast(Connection, log), 30.0)
+    lags = {name: round(word.seconds) for name, word in found.items() if isinstance(word, Replay)}
+    assert lags == {"b": pytest.approx(20, abs=1), "c": pytest.approx(6, abs=1)}
+
+
 @pytest.mark.postgres
 def test_a_real_primary_is_read_by_the_desks_own_role(make_database: MakeDatabase) -> None:
     """A slot that keeps WAL, a transaction left open and one that was prepared, dead rows; and that no statement is shown."""
@@ -150,6 +225,7 @@ def test_a_real_primary_is_read_by_the_desks_own_role(make_database: MakeDatabas
             assert (kept.type, kept.active, kept.wal_status, kept.kept_bytes > 0) == ("physical", False, "reserved", True)
             primary = replication.primary(session)
             assert (primary.timeline, primary.standbys) == (1, {})
+            assert replication.position(session) >= primary.position
             with pytest.raises(QueryFailed, match="is a primary and not a standby"):
                 replication.replay(session, primary.position, 1.0, lambda: 0.0, lambda _: None)
             holder.execute("prepare transaction 'left'")
