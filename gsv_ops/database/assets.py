@@ -8,10 +8,12 @@ import dagster as dg
 
 from gsv_ops.database.backup import verify as backup_verify
 from gsv_ops.database.backup.operation import BACKUP_DATABASE
+from gsv_ops.database.connection_report import connection_report
 from gsv_ops.database.names import DATABASE_TAG, named
 from gsv_ops.database.proof import verify as proof_verify
 from gsv_ops.database.proof.operation import PROVE_BACKUP
 from gsv_ops.operations.jobs import AnyOperation, OperationAsset, operation_asset
+from gsv_ops.operations.report_jobs import ReportJob, report_job
 
 GROUP = "database"
 
@@ -74,6 +76,18 @@ def observed_of(database: str) -> list[dg.AssetSpec]:
         dg.AssetSpec(key(database), group_name=GROUP, kinds={"postgresql"}, owners=["team:platform"], description=text)
         for key, text in said.items()
     ]
+
+
+@cache
+def connecting_to(database: str) -> ReportJob:
+    """How to connect to that database, as its job `connection_info` saw it last; made once."""
+    return report_job(
+        connection_report(database),
+        dg.AssetKey(["database", database, "connection_info"]),
+        group=GROUP,
+        kinds={"postgresql"},
+        description=f"How to connect to {database}, as its job `connection_info` saw it last. No value of a Secret stands here.",
+    )
 
 
 @cache

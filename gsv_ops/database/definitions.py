@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from gsv_ops.database.assets import assets_of, observed_of
+from gsv_ops.database.assets import assets_of, connecting_to, observed_of
 from gsv_ops.database.checks import check_job, conditions_of, servers_of
 from gsv_ops.database.jobs import PROMOTE, PROVE_MOMENT, RESTORE, SWEEP
 from gsv_ops.database.schedules import schedules
@@ -20,12 +20,12 @@ def of(database: str) -> dg.Definitions:
     """What one database brings."""
     assets = assets_of(database)
     judged = conditions_of(assets)
-    of_servers = servers_of(database)
+    of_servers, connecting = servers_of(database), connecting_to(database)
     check = check_job(database, judged, of_servers)
     return dg.Definitions(
-        assets=[assets.backup.asset, assets.proof.asset, *observed_of(database)],
-        asset_checks=[judged, of_servers],
-        jobs=[assets.backup.job, assets.backup.plan_job, assets.proof.job, assets.proof.plan_job, check],
+        assets=[assets.backup.asset, assets.proof.asset, *observed_of(database), connecting.asset],
+        asset_checks=[judged, of_servers, connecting.checks],
+        jobs=[assets.backup.job, assets.backup.plan_job, assets.proof.job, assets.proof.plan_job, check, connecting.job],
         schedules=schedules(assets, check),
         sensors=sensors(assets, check),
     )

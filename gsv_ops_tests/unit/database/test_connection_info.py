@@ -25,11 +25,16 @@ def test_the_names_are_those_of_the_live_cluster() -> None:
     assert "-U postgres" not in how, "the guide's own command cannot log in"
 
 
-@pytest.mark.parametrize(
-    ("access", "told"), [(False, "`postgres` cannot log in over the network"), (True, "Secret `cmp-postgres-superuser`")]
-)
+@pytest.mark.parametrize(("access", "told"), [(False, "`postgres` cannot log in over the network"), (True, "Secret `its-superuser`")])
 def test_whether_the_superuser_can_log_in_is_said(access: bool, told: str) -> None:
-    assert told in shown(spec__enableSuperuserAccess=access)[1]
+    assert told in shown(spec__enableSuperuserAccess=access, spec__superuserSecret={"name": "its-superuser"})[1]
+
+
+def test_while_the_primary_moves_none_is_guessed() -> None:
+    how = shown(status__targetPrimary="cmp-postgres-2")[1]
+    assert "kubectl exec -it cmp-postgres-" not in how
+    ask = "kubectl get clusters.postgresql.cnpg.io cmp-postgres -n cmp -o jsonpath='{.status.currentPrimary}'"
+    assert f'kubectl exec -it "$({ask})" -n cmp -c postgres' in how
 
 
 def test_a_restored_cluster_has_the_login_it_was_given() -> None:
