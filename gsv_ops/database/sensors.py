@@ -110,7 +110,9 @@ def sensors(assets: DatabaseAssets, check_job: Any) -> list[dg.SensorDefinition]
             around, troubles, asked = _troubles(context, desk, name)
         except (KubeError, WrongCluster, gate.NoAnswer) as problem:
             return dg.SkipReason(f"nothing is known of it: {problem}")
-        ours = record.newest(desk.records, database, desk.binding.expected_identity or "")
+        # a record that cannot be read explains no change, and keeps nobody from being told of one
+        promotion = look_at.seen(lambda: record.newest(desk.records, database, desk.binding.expected_identity or ""))
+        ours = promotion if isinstance(promotion, record.Promotion) else None
         found = noticed.since(Memory.of_cursor(context.cursor), around.cluster, troubles, ours, now, asked=asked)
         cursor = found.memory.to_cursor()
         if not found.changed:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
+from gsv_ops.database import observe as room
 from gsv_ops.database import replication, source
 from gsv_ops.database.backup.execute import endpoint_of
 from gsv_ops.database.backup.plan import database_of
@@ -21,10 +22,11 @@ from gsv_ops.kube.objects import at
 from gsv_ops.kube.protocol import Object
 from gsv_ops.kube.resources import POSTGRES_CLUSTER
 from gsv_ops.operations import apply
+from gsv_ops.operations.apply import ClusterMovedOn
 from gsv_ops.operations.freeze import require_not_frozen
 from gsv_ops.operations.journal import Journal
 from gsv_ops.operations.operation import Desk, OperationFailed
-from gsv_ops.operations.plan import Plan
+from gsv_ops.operations.plan import Action, Plan
 from gsv_ops.platform.spec import Database
 
 POLL_SECONDS = 0.1
@@ -47,11 +49,7 @@ def execute(desk: Desk, plan: Plan, journal: Journal) -> Mapping[str, Any]:
         if not adopted:
             wait_written(desk, probe, 0, BEFORE_COMMITS, BEFORE_SECONDS, f"{former} is the primary, and nothing was changed")
             require_not_frozen(desk, plan.operation)
-            # before the patch, so that the sensor never takes this promotion for somebody else's: it knows it by this very moment
-            asked_at = desk.now()
-            record.write(desk.records, database, desk.cluster_identity, record.Promotion(former, to, asked_at, journal.root_run_id))
-            journal.note(asked_at=asked_at.isoformat())
-            apply.patch(desk, plan.actions[0], journal, subresource="status", body=lambda found: status_patch(found, to, asked_at))
+            _ask(desk, database, plan.actions[0], journal, record.Promotion(former, to, desk.now(), journal.root_run_id))
         begun, before = desk.monotonic(), len(probe.acknowledged)
         desk.log(f"{to} is to become the primary of {database.cluster}; the operator stops {former} first")
         seconds = float(database.promotion.switch_seconds)
@@ -73,6 +71,25 @@ def execute(desk: Desk, plan: Plan, journal: Journal) -> Mapping[str, Any]:
         "acknowledged_before": before,
         "refused": len(probe.problems),
     }
+
+
+def _ask(desk: Desk, database: Database, action: Action, journal: Journal, promotion: record.Promotion) -> None:
+    """Patch the status; on record before that, so that the watch never takes this promotion for somebody else's."""
+    to, asked_at = promotion.instance, promotion.asked_at
+    earlier = room.seen(lambda: record.newest(desk.records, database, desk.cluster_identity))
+    record.write(desk.records, database, desk.cluster_identity, promotion)
+    journal.note(asked_at=asked_at.isoformat())
+    try:
+        apply.patch(desk, action, journal, subresource="status", body=lambda found: status_patch(found, to, asked_at))
+    except ClusterMovedOn:
+        # where the answer was lost, the patch that was sent again meets what the operator has made of the first one since
+        found = desk.kube.get(POSTGRES_CLUSTER, database.cluster, database.namespace)
+        if at(found, "status", "targetPrimary") == to and source.targeted_at(found) == asked_at:
+            journal.outcome("patch", action.target, "done", "the answer to it was lost")
+            return
+        if isinstance(earlier, record.Promotion):  # what led to the primary of now is still that
+            record.write(desk.records, database, desk.cluster_identity, earlier)
+        raise
 
 
 def _still_asked_for(database: Database, cluster: Object, to: str, asked_at: str) -> None:

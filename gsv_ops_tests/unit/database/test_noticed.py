@@ -161,6 +161,14 @@ class TestSensor:
         assert self.tick() == ([], "nothing new; 0 troubles are known")
         assert failovers.newest(self.desk.records, DATABASE, "the-one") is None
 
+    def test_a_damaged_record_explains_nothing_and_hides_nothing(self) -> None:
+        self.tick()
+        record.write(Records(self.desk.records.root), DATABASE, "the-one", Promotion(A, B, NOW, "r"))
+        (file,) = (path for path in self.desk.records.root.rglob("*.json") if "promotions" in str(path))
+        file.write_text("{")
+        self.body = primary(B, asked=NOW)
+        assert self.tick()[0] == ["check_database"]
+
     def test_a_closed_gate_holds_it_back_until_it_opens(self) -> None:
         self.tick()
         self.troubles, self.gate = [Trouble("stale", "the archive is stale")], "another desk acts here"

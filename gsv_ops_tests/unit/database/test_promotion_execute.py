@@ -14,6 +14,8 @@ from gsv_ops.database.promotion import execute, front_door, record
 from gsv_ops.database.promotion.front_door import Probe
 from gsv_ops.kube.errors import Unavailable, WaitTimeout
 from gsv_ops.kube.protocol import Kube, Object
+from gsv_ops.operations.apply import ClusterMovedOn
+from gsv_ops.operations.ending import four_lines
 from gsv_ops.operations.freeze import Frozen
 from gsv_ops.operations.journal import Journal
 from gsv_ops.operations.operation import Desk, OperationFailed
@@ -210,3 +212,31 @@ def test_a_freeze_between_the_look_and_the_patch_stops_it(
     with pytest.raises(Frozen, match="promote_replica is frozen"):
         execute.execute(at, PLAN, Journal.open(at.records, "promote_replica", "run"))
     assert (wrote, record.newest(at.records, DATABASE, "c-1")) == ([], None)
+
+
+@pytest.mark.parametrize("lost_answer", [True, False])
+def test_a_patch_whose_answer_was_lost_is_known_again_and_one_that_was_refused_explains_nothing(
+    tmp_path: Path, wrote: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, lost_answer: bool
+) -> None:
+    """The operator has changed the status since the first try, so the second one meets another version."""
+    kube = Switching(cluster(status__currentPrimary=A, status__targetPrimary=A))
+    at = desk(tmp_path, kube)
+    earlier = record.Promotion(B, A, NOW, "an earlier run")
+    record.write(at.records, DATABASE, "c-1", earlier)
+
+    def refused(desk: Desk, action: Action, journal: Journal, *, subresource: str, body: Callable[[Object], Any]) -> None:
+        asked = body(cluster())["status"] if lost_answer else {"targetPrimary": B, "targetPrimaryTimestamp": "2026-11-24T12:00:00.000001Z"}
+        told = {f"status__{key}": value for key, value in asked.items()} | {"status__phase": "Waiting for the primary"}
+        kube.states = [cluster(**told), cluster(**told, status__currentPrimary=B)]
+        journal.outcome("patch", action.target, "failed", "it changed in the moment of the change")
+        raise ClusterMovedOn("it changed in the moment of the change")
+
+    monkeypatch.setattr(execute.apply, "patch", refused)
+    journal = Journal.open(at.records, "promote_replica", "run")
+    if lost_answer:
+        assert execute.execute(at, PLAN, journal)["instance"] == B
+        assert "Changed: patch Cluster cmp/cmp-postgres" in four_lines(PLAN, journal, OperationFailed(""), "")
+        return
+    with pytest.raises(ClusterMovedOn):
+        execute.execute(at, PLAN, journal)
+    assert record.newest(at.records, DATABASE, "c-1") == earlier
