@@ -63,9 +63,9 @@ def two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dg.Definitions:
 def test_each_has_its_own_and_the_plain_names_stay_the_guides(two: dg.Definitions) -> None:
     repository = two.get_repository_def()
     keys = {key.to_user_string() for key in repository.asset_graph.get_all_asset_keys()}
-    parts = ("backup", "proof", "replication", "connections")
+    parts = ("backup", "proof", "replication", "connections", "connection_info")
     assert keys == {f"database/{name}/{what}" for name in ("aaa", "cmp_postgres") for what in parts}
-    for what in ("backup_database", "plan_backup_database", "prove_backup", "plan_prove_backup", "check_database"):
+    for what in ("backup_database", "plan_backup_database", "prove_backup", "plan_prove_backup", "check_database", "connection_info"):
         assert repository.has_job(what)
         assert repository.has_job(f"{what}_aaa")
     for job, asset in (("backup_database", "cmp_postgres"), ("backup_database_aaa", "aaa")):
