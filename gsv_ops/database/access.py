@@ -35,7 +35,10 @@ BROKE = (WayBroke, Unreachable, errors.Unavailable, errors.StreamFailed)
 
 
 def again(desk: Desk, what: str, work: Callable[[], T]) -> T:
-    """What `work` gives; it is begun anew when the way to the database broke, and the last such failure raised after MOST_TRIES."""
+    """What `work` gives; it is begun anew when the way there broke, and the last such failure raised after MOST_TRIES.
+
+    `work` may be done twice: it reads, or creates through the journal, which adopts what an answer that was lost had made.
+    """
     for _ in range(MOST_TRIES - 1):
         try:
             return work()

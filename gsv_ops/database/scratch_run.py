@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from gsv_ops.database import recovery, source
+from gsv_ops.database import access, recovery, source
 from gsv_ops.database.recovery import Recovered
 from gsv_ops.kube import errors, objects
+from gsv_ops.kube.protocol import Object
 from gsv_ops.kube.resources import NETWORK_POLICY, PERSISTENT_VOLUME_CLAIM, POSTGRES_CLUSTER
 from gsv_ops.operations import apply
 from gsv_ops.operations.journal import Journal
@@ -29,8 +30,13 @@ def look(plan: Plan, run_id: str, results: Mapping[str, Any]) -> list[str]:
 def restore(desk: Desk, database: Database, policy: Action, cluster: Action, journal: Journal, what: str) -> Recovered:
     """The scratch cluster, ready, with how long each part took. Raises RecoveryFailed and RecoveryOverdue."""
     lifetime = timedelta(seconds=database.proof.lifetime_seconds)
-    apply.create(desk, policy, journal, lifetime)
-    name = objects.name(apply.create(desk, cluster, journal, lifetime))
+
+    def make() -> Object:
+        apply.create(desk, policy, journal, lifetime)
+        return apply.create(desk, cluster, journal, lifetime)
+
+    # an operator that is restarted answers no webhook for a while, and then the API server takes no Cluster
+    name = objects.name(access.again(desk, "asking for the scratch cluster", make))
     desk.log(f"Cluster {database.namespace}/{name}: restoring {what}")
     recovered = recovery.wait(
         desk,

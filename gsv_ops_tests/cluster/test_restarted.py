@@ -26,6 +26,7 @@ def at(moment: Moment, row: pytest.MarkDecorator) -> object:
 @pytest.mark.parametrize(
     "moment",
     [
+        at(moments.worker_begun, expects(backups.OPERATOR_BEFORE)),
         at(moments.backup_asked, expects(backups.OPERATOR_ASKED)),
         at(moments.backup_copying, expects(backups.OPERATOR_COPYING)),
         at(moments.backup_completed, expects(backups.OPERATOR_COMPLETED)),
@@ -82,6 +83,7 @@ def test_a_backup_whose_primary_is_killed_is_not_good(row: Row, a_desk: ADesk, o
 @pytest.mark.parametrize(
     "moment",
     [
+        at(moments.worker_begun, expects(proofs.OPERATOR_BEFORE)),
         at(moments.scratch_asked, expects(proofs.OPERATOR_ASKED)),
         at(moments.scratch_recovering, expects(proofs.OPERATOR_RECOVERING)),
         at(moments.scratch_starting, expects(proofs.OPERATOR_STARTING)),

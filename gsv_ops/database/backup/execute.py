@@ -38,7 +38,8 @@ NEEDED = ("backupId", "beginWal", "endWal", "beginLSN", "endLSN", "startedAt", "
 def execute(desk: Desk, plan: Plan, journal: Journal) -> Mapping[str, Any]:
     """The Backup, completed; its WAL in the store; the fingerprint, or why there is none."""
     database = database_of(desk.spec, plan.params)
-    name = objects.name(apply.create(desk, plan.actions[0], journal))
+    # an operator that is restarted answers no webhook for a while, and then the API server takes no Backup
+    name = objects.name(access.again(desk, "asking for the Backup", lambda: apply.create(desk, plan.actions[0], journal)))
     desk.log(f"Backup {database.namespace}/{name} by {plan.facts['method']}; the primary is {plan.facts['primary']}")
     backup = completed(desk, database, name)
     status = backup["status"]

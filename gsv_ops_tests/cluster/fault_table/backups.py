@@ -77,6 +77,12 @@ CREDENTIALS_WRONG = Fault(
     says=("SignatureDoesNotMatch",),
     left=("Backup",),
 )
+OPERATOR_BEFORE = Fault(
+    "the operator's pod is deleted right before the Backup is asked for, so its webhook is away",
+    "good",
+    within=150,
+    left=("Backup",),
+)
 OPERATOR_ASKED = Fault(
     "the operator's pod is deleted as soon as the Backup is there",
     "good",
@@ -126,6 +132,7 @@ ROWS = (
     KILLED_BEFORE,
     KILLED_MADE,
     KILLED_COMPLETED,
+    OPERATOR_BEFORE,
     OPERATOR_ASKED,
     OPERATOR_COPYING,
     OPERATOR_COMPLETED,

@@ -141,6 +141,11 @@ KILLED_RELEASING = Fault(
     within=90,
     left=("scratch cluster",),
 )
+OPERATOR_BEFORE = Fault(
+    "the operator's pod is deleted right before the scratch cluster is asked for, so its webhook is away",
+    "proven",
+    within=240,
+)
 OPERATOR_ASKED = Fault(
     "the operator's pod is deleted as soon as the scratch cluster is asked for",
     "proven",
@@ -197,6 +202,7 @@ ROWS = (
     KILLED_READING,
     KILLED_RELEASING,
     KILLED_AND_SWEPT,
+    OPERATOR_BEFORE,
     OPERATOR_ASKED,
     OPERATOR_RECOVERING,
     OPERATOR_STARTING,
