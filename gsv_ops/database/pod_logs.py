@@ -18,7 +18,8 @@ from gsv_ops.kube.protocol import Kube, Object
 from gsv_ops.kube.quoted import quoted
 
 MOST_LINES = 2000
-_SAYS_NOTHING = re.compile(r"exit status \d+$")
+# That a command ended, and that CloudNativePG's manager (1.30) gave up waiting for it: the cause stands before them.
+_SAYS_NOTHING = re.compile(r"exit status \d+$|while waiting for PostgreSQL to stop recovery mode|^While terminating server$")
 # What PostgreSQL 14 to 18 log of WAL that is not what should be there; of a recovery they then only say that it ended too early.
 _DAMAGED_WAL = re.compile(
     r"unexpected pageaddr|unexpected timeline ID|out-of-sequence timeline ID|invalid magic number|invalid info bits|incorrect prev-link"
@@ -71,7 +72,7 @@ def complaints(log: str, since: datetime | None = None) -> list[str]:
 
 
 def telling(found: Iterable[str], most: int) -> list[str]:
-    """The last of some complaints, without those that only say that a command ended; unless there are no others."""
+    """The last of some complaints, without those that only say that something ended; unless there are no others."""
     every = list(found)
     return ([text for text in every if not _SAYS_NOTHING.search(text)] or every)[-most:]
 

@@ -58,3 +58,11 @@ def test_wal_that_is_not_what_should_be_there_is_named_before_what_comes_of_it()
         "unexpected pageaddr 0/1A000000 in log segment 00000001000000000000001B, offset 0",
         "recovery ended before configured recovery target was reached",
     ]
+
+
+def test_that_the_manager_gave_up_hides_no_cause() -> None:
+    waiting = "while waiting for PostgreSQL to stop recovery mode: error while reading results of pg_is_in_recovery: failed to connect"
+    causes = ["unexpected timeline ID 7 in log segment 1B", "recovery ended before configured recovery target was reached"]
+    gave_up = ["While terminating server", f"Error while restoring a backup: {waiting}", f"restore error: {waiting}"]
+    assert pod_logs.telling([*causes, *gave_up], 4) == causes
+    assert pod_logs.telling(gave_up, 4) == gave_up
