@@ -38,7 +38,7 @@ test: check
 
 test-faults: $(READY)
 	$(BIN)/gsv-sandbox up --provider native
-	$(BIN)/pytest -m fault --faults-report docs/faults.md
+	$(BIN)/pytest -m "fault or faults" --faults-report docs/faults.md
 
 bench: $(READY)
 	$(BIN)/gsv-sandbox up --provider native

@@ -6,6 +6,9 @@ import pytest
 from gsv_sandbox.runs import Run
 
 from gsv_ops_tests.cluster.a_desk import BACKUP_ASSET, BACKUP_NODE, PROOF_SECONDS, ADesk, asset_config
+from gsv_ops_tests.cluster.fault_table import proofs
+from gsv_ops_tests.cluster.fault_table.row import Row, expects
+from gsv_ops_tests.cluster.left import left_of
 from gsv_ops_tests.cluster.outside import Outside, until
 from gsv_ops_tests.cluster.restored import scratch_of, standing_still
 
@@ -53,14 +56,17 @@ def test_a_backup_cancelled_in_its_fingerprint_leaves_no_slot_and_no_session(a_d
     until(lambda: outside.value(primary, SESSIONS) == "0", 20, "no session to be left")
 
 
-@pytest.mark.faults
-def test_a_proof_cancelled_while_it_reads_what_it_restored_takes_everything_down(a_desk: ADesk, outside: Outside, backup_name: str) -> None:
+@expects(proofs.CANCELLED_READING)
+def test_a_proof_cancelled_while_it_reads_what_it_restored_takes_everything_down(
+    row: Row, a_desk: ADesk, outside: Outside, backup_name: str
+) -> None:
     """Cancelled while it stands still before it reads, so that it finds out when it does; and the next proof proves."""
     run = a_desk.proof(backup=backup_name)
-    with standing_still(a_desk, outside, run):
-        a_desk.cancel(run)
-    changed = cancelled(a_desk, run, 150)
+    with row.timed():
+        with standing_still(a_desk, outside, run):
+            a_desk.cancel(run)
+        changed = cancelled(a_desk, run, 150)
+    row.judge(run, left_of(outside, run))
     assert f"made and taken down again: NetworkPolicy cmp/{scratch_of(run)}, Cluster cmp/{scratch_of(run)}" in changed
-    until(lambda: not outside.everything_named(scratch_of(run)), 15, "nothing of the scratch cluster to be left")
     again = a_desk.follow(a_desk.proof(backup=backup_name), PROOF_SECONDS)
     assert again.status == "SUCCESS", again.failure

@@ -10,7 +10,6 @@ OLD_TRANSACTION = Fault(
     within=75,
     says=("inconclusive: ", "user postgres, database postgres, application forgotten, idle in transaction"),
     left=("Backup",),
-    quick=True,
 )
 WAL_NOT_TAKEN = Fault(
     "the store takes the base backup and no WAL: the operator says completed",

@@ -88,6 +88,11 @@ CANCELLED = Fault(
     "cancelled",
     within=180,
 )
+CANCELLED_READING = Fault(
+    "the run is cancelled while it reads what it restored",
+    "cancelled",
+    within=180,
+)
 KILLED_RECOVERING = Fault(
     "the worker is killed while the scratch cluster recovers; the next proof takes down what is left",
     "killed",
@@ -198,6 +203,7 @@ ROWS = (
     ROWS_CHANGED,
     NO_FINGERPRINT,
     CANCELLED,
+    CANCELLED_READING,
     KILLED_RECOVERING,
     KILLED_READING,
     KILLED_RELEASING,

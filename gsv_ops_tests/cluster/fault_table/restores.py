@@ -7,6 +7,7 @@ TARGET_PAST = Fault(
     "refused",
     within=45,
     says=("is not before the last commit in the archive", "the nearest that is known to be reachable is 20", "Changed: nothing."),
+    quick=True,
 )
 MOMENT_BEFORE_SWITCHOVER = Fault("a moment right before a switchover, from a base backup of before it", "proven", within=180)
 MOMENT_AFTER_SWITCHOVER = Fault(
