@@ -18,8 +18,12 @@ from gsv_ops.kube.protocol import Kube, Object
 from gsv_ops.kube.quoted import quoted
 
 MOST_LINES = 2000
-# That a command ended, and that CloudNativePG's manager (1.30) gave up waiting for it: the cause stands before them.
-_SAYS_NOTHING = re.compile(r"exit status \d+$|while waiting for PostgreSQL to stop recovery mode|^While terminating server$")
+# That a command ended, that CloudNativePG's manager (1.30) gave up waiting for it, and that a timeline has no successor, which every
+# recovery asks for: the cause stands elsewhere.
+_SAYS_NOTHING = re.compile(
+    r"exit status \d+$|while waiting for PostgreSQL to stop recovery mode|^While terminating server$"
+    r"|WAL file [0-9A-F]{8}\.history for server"
+)
 # What PostgreSQL 14 to 18 log of WAL that is not what should be there; of a recovery they then only say that it ended too early.
 _DAMAGED_WAL = re.compile(
     r"unexpected pageaddr|unexpected timeline ID|out-of-sequence timeline ID|invalid magic number|invalid info bits|incorrect prev-link"

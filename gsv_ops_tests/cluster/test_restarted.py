@@ -5,7 +5,7 @@ from gsv_sandbox.state import Paths
 
 from gsv_ops_tests.cluster import moments
 from gsv_ops_tests.cluster.a_desk import BACKUP_ASSET, BACKUP_NODE, PROOF_ASSET, PROOF_SECONDS, ADesk, asset_config
-from gsv_ops_tests.cluster.breaking import kill_the_primary, operator_works, restart_the_api_server, restart_the_operator
+from gsv_ops_tests.cluster.breaking import delete_unended, kill_the_primary, operator_works, restart_the_api_server, restart_the_operator
 from gsv_ops_tests.cluster.fault_table import backups, proofs
 from gsv_ops_tests.cluster.fault_table.row import Row, expects
 from gsv_ops_tests.cluster.left import left_of
@@ -45,20 +45,28 @@ def test_a_backup_goes_on_when_the_operator_is_restarted(row: Row, a_desk: ADesk
     assert run.materialized[BACKUP_ASSET]["rows"] > 300_000
 
 
-@pytest.mark.parametrize(
-    "moment",
-    [
-        at(moments.backup_copying, expects(backups.API_COPYING)),
-        at(moments.backup_completed, expects(backups.API_COMPLETED)),
-    ],
-)
-def test_a_backup_goes_on_when_the_api_server_is_restarted(
-    row: Row, a_desk: ADesk, outside: Outside, sandbox: Paths, moment: Moment
-) -> None:
+@expects(backups.API_COPYING)
+def test_a_backup_that_will_never_end_is_told_and_named(row: Row, a_desk: ADesk, outside: Outside, sandbox: Paths) -> None:
+    """It would hold up every later one."""
     try:
         with row.timed():
             run = a_desk.launch("backup_database", asset_config(BACKUP_NODE, {}))
-            moment(a_desk, outside, run)
+            moments.backup_copying(a_desk, outside, run)
+            restart_the_api_server(outside, sandbox, AWAY_SECONDS)
+            a_desk.follow(run)
+        operator_works(outside)
+        row.judge(run, left_of(outside, run))
+    finally:
+        delete_unended(outside)
+        operator_works(outside)
+
+
+@expects(backups.API_COMPLETED)
+def test_a_backup_goes_on_when_the_api_server_is_restarted(row: Row, a_desk: ADesk, outside: Outside, sandbox: Paths) -> None:
+    try:
+        with row.timed():
+            run = a_desk.launch("backup_database", asset_config(BACKUP_NODE, {}))
+            moments.backup_completed(a_desk, outside, run)
             restart_the_api_server(outside, sandbox, AWAY_SECONDS)
             a_desk.follow(run)
     finally:
@@ -75,9 +83,11 @@ def test_a_backup_whose_primary_is_killed_is_not_good(row: Row, a_desk: ADesk, o
             moments.backup_copying(a_desk, outside, run)
             kill_the_primary(outside)
             a_desk.follow(run)
-    finally:
         operator_works(outside)
-    row.judge(run, left_of(outside, run))
+        row.judge(run, left_of(outside, run))
+    finally:
+        delete_unended(outside)
+        operator_works(outside)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from gsv_ops.database import access, fingerprinting, pod_logs, remembered, source
+from gsv_ops.database.backup import stuck
 from gsv_ops.database.backup.plan import database_of
 from gsv_ops.database.barman_store import BarmanStore, configuration_of, open_store
 from gsv_ops.database.fingerprinting import Source
@@ -70,7 +71,7 @@ def completed(desk: Desk, database: Database, name: str) -> Object:
     if _phase(started) != COMPLETED:
         desk.log(f"Backup {name} is {_phase(started)}")
         working = tuple(phase for phase in KNOWN if phase not in (COMPLETED, *FAILED))
-        backup = _wait(desk, database, name, working, database.backup.run_seconds, "complete")
+        backup = _ended(desk, database, name, working)
     missing = [key for key in NEEDED if not at(backup, "status", key)]
     if missing:
         raise OperationFailed(
@@ -113,6 +114,32 @@ def source_of(desk: Desk, database: Database) -> Iterator[Source]:
         yield Source(desk, database, cluster, endpoint, session, store)
 
 
+class _Overdue(OperationFailed):
+    """A phase lasted longer than it was waited for."""
+
+
+def _ended(desk: Desk, database: Database, name: str, working: tuple[str, ...]) -> Object:
+    """The Backup once it is completed. One that will never end is told as soon as that is seen, and not at the deadline."""
+    left = database.backup.run_seconds
+    while True:
+        seconds = min(left, database.backup.start_seconds)
+        left -= seconds
+        try:
+            return _wait(desk, database, name, working, seconds, "complete")
+        except _Overdue as problem:
+            backup = desk.kube.get(POSTGRES_BACKUP, name, database.namespace)
+            if _phase(backup) in working and (why := stuck.why(desk.kube, database.namespace, backup)):
+                raise OperationFailed(
+                    f"Backup {name} is {_phase(backup)} and will never end: {why}, as happens when the API server or the operator is "
+                    f"restarted at that moment. Every later Backup of the cluster waits behind it until it is deleted.",
+                    f"kubectl delete backups.postgresql.cnpg.io {name} -n {database.namespace}, then launch a new run",
+                ) from None
+            if not left:
+                raise OperationFailed(
+                    f"{problem}\n(it was waited for {database.backup.run_seconds} s in all)", problem.next_command
+                ) from None
+
+
 def _wait(desk: Desk, database: Database, name: str, while_in: tuple[str, ...], seconds: float, what: str) -> Object:
     told: list[str] = []
 
@@ -132,7 +159,7 @@ def _wait(desk: Desk, database: Database, name: str, while_in: tuple[str, ...], 
             POSTGRES_BACKUP, name, database.namespace, settled, timeout=seconds, what=f"Backup {database.namespace}/{name} to {what}"
         )
     except WaitTimeout as problem:
-        raise OperationFailed(str(problem), _look(database, name)) from None
+        raise _Overdue(str(problem), _look(database, name)) from None
 
 
 def _cause(desk: Desk, database: Database, backup: Object) -> str:

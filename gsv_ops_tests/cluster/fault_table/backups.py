@@ -101,9 +101,10 @@ OPERATOR_COMPLETED = Fault(
     left=("Backup",),
 )
 API_COPYING = Fault(
-    "the API server is restarted while the base backup is copied",
-    "good",
-    within=150,
+    "the API server is restarted in the moment in which the base backup begins: the operator says started for ever",
+    "stopped",
+    within=180,
+    says=("is started and will never end: ", "Every later Backup of the cluster waits behind it until it is deleted."),
     left=("Backup",),
 )
 API_COMPLETED = Fault(

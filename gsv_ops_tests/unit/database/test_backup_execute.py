@@ -36,6 +36,8 @@ class Phases:
         raise WaitTimeout(f"{what} took longer than {timeout} s", what=what)
 
     def get(self, resource: Resource, name: str, namespace: str) -> Object:
+        if resource.kind == "Backup":
+            return in_phase("started", status__instanceID={"podName": "cmp-postgres-1"})
         if self.log is None:
             raise NotFound(f"pods {name} not found")
         return {"metadata": {"name": name}, "spec": {"containers": [{"name": "postgres"}]}}
@@ -67,16 +69,23 @@ def test_a_completed_backup_is_waited_for_whatever_way_it_came(tmp_path: Path, p
     found, told = completed(tmp_path, kube)
     assert found == backup("b")
     assert ("which is not known here; it is not taken as good" in "".join(told)) == ("a phase of tomorrow" in phases)
-    assert kube.timeouts in ([300], [300, 14400])
+    assert kube.timeouts in ([300], [300, 300])
 
 
 @pytest.mark.parametrize(
     ("phases", "what", "seconds"),
-    [([None, "pending"], "start", 300), (["started"], "complete", 14400), (["a phase of tomorrow"], "start", 300)],
+    [
+        ([None, "pending"], "start", [300]),
+        (["started"], "complete\n(it was waited for 14400 s in all)", [300] * 49),
+        (["a phase of tomorrow"], "start", [300]),
+    ],
 )
-def test_every_phase_has_its_deadline(tmp_path: Path, phases: list[str | None], what: str, seconds: int) -> None:
-    found, _ = completed(tmp_path, Phases(*map(in_phase, phases)))
-    assert str(found) == f"Backup cmp/b to {what} took longer than {seconds} s"
+def test_every_phase_has_its_deadline(tmp_path: Path, phases: list[str | None], what: str, seconds: list[int]) -> None:
+    kube = Phases(*map(in_phase, phases), log="")
+    found, _ = completed(tmp_path, kube)
+    what, _, more = what.partition("\n")
+    assert str(found) == f"Backup cmp/b to {what} took longer than 300 s" + (f"\n{more}" if more else "")
+    assert kube.timeouts == seconds
     assert found.next_command == LOOK
     assert found.__cause__ is None
 
@@ -107,3 +116,37 @@ def test_a_backup_that_is_deleted_meanwhile_is_told(tmp_path: Path, before: list
 def test_a_completed_backup_that_does_not_say_what_it_covers_does_not_count(tmp_path: Path, key: str) -> None:
     found, _ = completed(tmp_path, Phases(backup("b", **{f"status__{key}": None})))
     assert str(found) == f"Backup b is completed but its status has no {key}: what it covers is unknown"
+
+
+BEFORE = line(ts="2026-11-23T12:00:00Z", msg="of another time")
+
+
+def of_it(text: str, name: str = "b") -> str:
+    return line(ts="2026-11-23T13:00:05Z", msg=text, backupName=name)
+
+
+@pytest.mark.parametrize(
+    ("log", "why"),
+    [
+        ((BEFORE,), "cmp-postgres-1 never began it"),
+        ((BEFORE, of_it("Plugin backup started", "another")), "cmp-postgres-1 never began it"),
+        ((BEFORE, of_it("Plugin backup started"), of_it("Backup completed")), "cmp-postgres-1 says that it has ended"),
+        ((of_it("Can't set backup status as completed"),), "cmp-postgres-1 says that it has ended"),
+    ],
+)
+def test_a_backup_that_will_never_end_is_told_long_before_its_deadline(tmp_path: Path, log: tuple[str, ...], why: str) -> None:
+    kube = Phases(in_phase("started"), log="\n".join(log))
+    found, _ = completed(tmp_path, kube)
+    assert str(found).startswith(f"Backup b is started and will never end: {why}")
+    assert "Every later Backup of the cluster waits behind it until it is deleted." in str(found)
+    assert found.next_command == "kubectl delete backups.postgresql.cnpg.io b -n cmp, then launch a new run"
+    assert kube.timeouts == [300, 300]
+
+
+@pytest.mark.parametrize("log", ["", of_it("something", "another"), "\n".join((BEFORE, of_it("Plugin backup started")))])
+def test_one_that_may_be_going_on_is_waited_for(tmp_path: Path, log: str) -> None:
+    """Also when the log no longer reaches back to its beginning."""
+    kube = Phases(in_phase("started"), log=log)
+    found, _ = completed(tmp_path, kube)
+    assert "took longer than" in str(found)
+    assert len(kube.timeouts) == 49
