@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from gsv_ops.database import wal_needed
 from gsv_ops.database.barman_store import BarmanStore, StoreUnreadable
+from gsv_ops.database.lsn import parse_wal_name
 from gsv_ops.database.session import Connection, DatabaseError
 from gsv_ops.database.wal import archiver_status
 from gsv_ops.operations.operation import Desk, OperationFailed
@@ -48,15 +49,20 @@ def wait(desk: Desk, store: BarmanStore, session: Connection, stretch: Stretch, 
         if waited > seconds and missing:
             raise NotArchived(
                 f"{stretch.what} is not in the object store after {waited:.0f} s: {len(missing)} segments are missing, "
-                f"the first is {missing[0]}. {_archivers_word(session)}"
+                f"the first is {missing[0]}. {_archivers_word(session, stretch)}"
             )
         desk.sleep(POLL_SECONDS)
 
 
-def _archivers_word(session: Connection) -> str:
+def _archivers_word(session: Connection, stretch: Stretch) -> str:
     try:
         status = archiver_status(session)
     except DatabaseError as problem:
         return f"The archiver could not be asked why: {problem}."
     failing = f"; its newest attempt failed ({status.last_failed_wal}, {status.failed_count} failures)" if status.failing else ""
-    return f"The archiver last archived {status.last_archived_wal or 'nothing'}{failing}."
+    told = f"The archiver last archived {status.last_archived_wal or 'nothing'}{failing}."
+    left, now = parse_wal_name(stretch.last).timeline, status.timeline
+    if now > left:
+        # the pod that wrote the end of the old timeline archives it when it is back, if it ever is
+        told += f" A failover began timeline {now} before the end of timeline {left} was archived; take another backup."
+    return told

@@ -117,7 +117,7 @@ PRIMARY_KILLED = Fault(
     "the primary's pod is killed while the base backup is copied",
     "stopped",
     within=180,
-    says=("primary",),
+    says=("is not in the object store after ", "A failover began timeline "),
     left=("Backup",),
 )
 

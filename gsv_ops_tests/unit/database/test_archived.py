@@ -39,6 +39,7 @@ class Clock:
 
 class Status:
     failing = True
+    timeline = 1
     last_archived_wal: str | None = None
     last_failed_wal = "000000010000000000000004"
     failed_count = 7
@@ -82,6 +83,15 @@ def test_an_archiver_that_does_not_fail_is_not_blamed(tmp_path: Path, monkeypatc
     monkeypatch.setattr(archived, "archiver_status", lambda _: status)
     clock = Clock()
     with pytest.raises(NotArchived, match=r"The archiver last archived 000000010000000000000003\.$"):
+        wait(tmp_path, clock, Filling(clock, s3=0))
+
+
+def test_a_failover_that_cut_the_timeline_off_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    status = Status()
+    status.failing, status.last_archived_wal, status.timeline = False, "000000020000000000000004", 2  # type: ignore[misc]
+    monkeypatch.setattr(archived, "archiver_status", lambda _: status)
+    clock = Clock()
+    with pytest.raises(NotArchived, match=r"A failover began timeline 2 before the end of timeline 1 was archived; take another backup\.$"):
         wait(tmp_path, clock, Filling(clock, s3=0))
 
 
