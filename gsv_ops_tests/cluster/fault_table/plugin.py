@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -24,7 +24,6 @@ KEPT = "gsv/faults"
 LONGEST = 300
 RESULTS = pytest.StashKey[dict[str, Result]]()
 ROW = pytest.StashKey[Row]()
-NOT_PASSED = pytest.StashKey[bool]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -53,23 +52,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture
-def row(request: pytest.FixtureRequest) -> Iterator[Row]:
+def row(request: pytest.FixtureRequest) -> Row:
     """The row that the test is of; a test that does not judge by it fails."""
     fault = fault_of(request.node)
     assert fault is not None, "the test is of no row: decorate it with @expects(...)"
     found = request.node.stash[ROW] = Row(fault)
-    yield found
-    assert found.seen is not None or request.node.stash.get(NOT_PASSED, False), "the test did not judge what it saw by its row"
+    return found
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     told = yield
     fault = fault_of(item)
-    if fault is not None:
-        item.stash[NOT_PASSED] = item.stash.get(NOT_PASSED, False) or not told.passed
-        if not told.skipped:
-            _remember(item, fault, told)
+    if fault is not None and not told.skipped:
+        # here and not in a teardown: a test that was interrupted has judged nothing, and the others' rows are written all the same
+        if told.when == "call" and told.passed and (ROW not in item.stash or item.stash[ROW].seen is None):
+            told.outcome, told.longrepr = "failed", "the test did not judge what it saw by its row"
+        _remember(item, fault, told)
     return told
 
 

@@ -63,7 +63,7 @@ def rows(pytester: pytest.Pytester) -> pytest.Pytester:
 
 def test_every_row_stands_in_the_report_with_what_became_of_it(rows: pytest.Pytester) -> None:
     done = rows.runpytest_subprocess("-m", "fault", "--faults-report", "faults.md")
-    done.assert_outcomes(passed=4, failed=1, errors=2, skipped=1)
+    done.assert_outcomes(passed=3, failed=2, errors=1, skipped=1)
     lines = (rows.path / "faults.md").read_text().splitlines()
     told = {cells[1].strip(): (cells[5].strip(), cells[7].strip()) for line in lines if len(cells := line.split("|")) == 9}
     assert told["it is told"] == ("1", "as expected")
@@ -82,6 +82,16 @@ def test_a_part_of_the_rows_drops_none_of_the_others(rows: pytest.Pytester) -> N
     assert "| it is not told | failed |  | 9 |  | nothing | not run |" in text
     rows.runpytest_subprocess("-m", "fault", "-k", "last", "--faults-report", "faults.md").assert_outcomes(passed=1, deselected=5)
     assert "| it is told | good |  | 9 | 1 | nothing | not run; as expected at " in (rows.path / "faults.md").read_text()
+
+
+def test_an_interrupt_loses_none_of_the_rows_that_were_seen(rows: pytest.Pytester) -> None:
+    source = (rows.path / "test_rows.py").read_text()
+    (rows.path / "test_rows.py").write_text(source.replace('row.judge_seen(Seen("proven", "all is well", 2.0))', "raise KeyboardInterrupt"))
+    done = rows.runpytest_subprocess("-m", "fault", "--faults-report", "faults.md")
+    assert done.ret == pytest.ExitCode.INTERRUPTED
+    text = (rows.path / "faults.md").read_text()
+    assert "| it is told | good |  | 9 | 1 | nothing | as expected |" in text
+    assert "| it is not told | failed |  | 9 |  | nothing | not run |" in text
 
 
 def test_make_test_leaves_the_slow_rows_out_and_what_ends_the_sandbox_is_last(rows: pytest.Pytester) -> None:
