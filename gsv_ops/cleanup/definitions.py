@@ -3,7 +3,7 @@
 import dagster as dg
 
 from gsv_ops.cleanup.assets import IMAGES, PRUNABLE
-from gsv_ops.cleanup.jobs import JOBS, PODS, REPLICASETS
+from gsv_ops.cleanup.jobs import IMAGES_PRUNED, JOBS, PODS, REPLICASETS
 from gsv_ops.cleanup.schedules import schedules
 from gsv_ops.cleanup.sensors import sensors
 
@@ -13,7 +13,7 @@ def definitions() -> dg.Definitions:
     return dg.Definitions(
         assets=[PRUNABLE, IMAGES.asset],
         asset_checks=[IMAGES.checks],
-        jobs=[REPLICASETS, JOBS, PODS, IMAGES.job],
+        jobs=[REPLICASETS, JOBS, PODS, IMAGES_PRUNED, IMAGES.job],
         schedules=schedules(),
         sensors=sensors(),
     )

@@ -278,10 +278,36 @@ class CleanupTimetable(_Model):
     pods_threshold: Annotated[int, Field(ge=0)] = 100
 
 
+class NodeRuntime(_Model):
+    """How a node's container runtime is asked for its images: by a short Job on the node, which reaches the runtime's socket and no more.
+
+    image: has a CRI client; null: runtimes are not asked. list, remove: its commands, the first answering as `crictl images -o json` does,
+    the second taking ids. The socket is told by CONTAINER_RUNTIME_ENDPOINT. The Job is in desk.lease_namespace, made as service_account,
+    which may make Jobs there; its pod runs as pod_service_account, which has no right.
+    """
+
+    image: Annotated[str, Field(min_length=1)] | None = None
+    socket: Annotated[str, Field(pattern="^/")] = "/run/containerd/containerd.sock"
+    list: tuple[str, ...] = ("crictl", "images", "-o", "json")
+    remove: tuple[str, ...] = ("crictl", "rmi")
+    service_account: Annotated[str, Field(min_length=1)] = "gsv-ops-images"
+    pod_service_account: Annotated[str, Field(min_length=1)] = "gsv-ops-images-node"
+    seconds: Annotated[int, Field(ge=10, le=420)] = 60
+
+
 class ImageSettings(_Model):
-    """Which images are needed though nothing names them: patterns over names in full, such as `*/pause:*`."""
+    """Which images are needed though nothing names them (patterns over names in full, such as `*/pause:*`), and when others may go.
+
+    prune: whether prune_images may be used here. It acts on a node whose images' disk is fuller than above_percent, until it would be down
+    to down_to_percent.
+    """
 
     keep: tuple[str, ...] = ("*/pause:*", "*/pause@*")
+    prune: bool = False
+    above_percent: Percent = 80
+    down_to_percent: Percent = 70
+    at_once: Annotated[int, Field(ge=1, le=100)] = 10
+    runtime: NodeRuntime = NodeRuntime()
 
 
 class CleanupLimits(_Model):

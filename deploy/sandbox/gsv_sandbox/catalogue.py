@@ -86,6 +86,7 @@ def catalogue(go_mod: str) -> tuple[Binary, ...]:
         Binary("coredns", "./coredns", 7),
         Binary("cnpg-manager", f"{operator}/cmd/manager", 27, operator_flags),
         Binary("barman-plugin", "github.com/cloudnative-pg/plugin-barman-cloud/cmd/manager", 10),
+        Binary("crictl", "./crictl", 4),
         Binary("local-path-provisioner", "github.com/rancher/local-path-provisioner", 6),
         Binary("s3", "./s3", 40),
     )

@@ -78,9 +78,16 @@ LOGS = "gsv-ops-logs"
 READS_KUBELETS = [rules("", ["nodes/proxy"], ["get"])]
 TAKES_LOGS = [{**rules("", ["serviceaccounts/token"], ["create"]), "resourceNames": [LOGS]}]
 
+# To ask and prune a node's images: a Job that reaches the runtime's socket is root there, so only this identity makes it, in one namespace.
+IMAGES = "gsv-ops-images"
+ASKS_RUNTIMES = [rules("batch", ["jobs"], ["create", "get", "list", "delete"])]
+TAKES_IMAGES = [{**rules("", ["serviceaccounts/token"], ["create"]), "resourceNames": [IMAGES]}]
+# What the Job's pod runs as: it has no right, and no token.
+ON_NODE = f"{IMAGES}-node"
+
 
 def manifest() -> list[Body]:
-    """The roles and their bindings: the desk's, the reader's, and the ServiceAccount that may read kubelets."""
+    """The roles and their bindings: the desk's, the reader's, and the ServiceAccounts that may read kubelets and ask runtimes."""
     return [
         _role("ClusterRole", "gsv-ops", [*SEES, *OPERATES]),
         _binding("ClusterRole", "gsv-ops", OPERATOR_USER),
@@ -93,6 +100,20 @@ def manifest() -> list[Body]:
         {**_binding("ClusterRole", LOGS, ""), "subjects": [{"kind": "ServiceAccount", "name": LOGS, "namespace": DATABASE_NAMESPACE}]},
         _role("Role", f"{LOGS}-token", TAKES_LOGS, DATABASE_NAMESPACE),
         _binding("Role", f"{LOGS}-token", OPERATOR_USER, DATABASE_NAMESPACE),
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": _metadata(IMAGES, DATABASE_NAMESPACE)},
+        {
+            "apiVersion": "v1",
+            "kind": "ServiceAccount",
+            "metadata": _metadata(ON_NODE, DATABASE_NAMESPACE),
+            "automountServiceAccountToken": False,
+        },
+        _role("Role", IMAGES, ASKS_RUNTIMES, DATABASE_NAMESPACE),
+        {
+            **_binding("Role", IMAGES, "", DATABASE_NAMESPACE),
+            "subjects": [{"kind": "ServiceAccount", "name": IMAGES, "namespace": DATABASE_NAMESPACE}],
+        },
+        _role("Role", f"{IMAGES}-token", TAKES_IMAGES, DATABASE_NAMESPACE),
+        _binding("Role", f"{IMAGES}-token", OPERATOR_USER, DATABASE_NAMESPACE),
     ]
 
 

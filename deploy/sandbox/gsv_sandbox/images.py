@@ -1,7 +1,7 @@
 """The container images of the sandbox, made here: nothing is pulled, so no registry is needed.
 
-`ensure` gives every image as {reference: docker-archive tar}; `base`, `operand`, `operator` and `plugin` give some of them,
-for a caller that does not want to wait for the binaries. Each is made once and kept in `cache` under a key of all it is made
+`ensure` gives every image as {reference: docker-archive tar}; `base`, `operand`, `operator`, `plugin` and `crictl` give some of
+them, for a caller that does not want to wait for the binaries. Each is made once and kept in `cache` under a key of all it is made
 from: binaries, packages' names and versions asked for, and the code that makes it. A change of any makes a new one.
 """
 
@@ -29,6 +29,8 @@ PLUGIN = "localhost/plugin-barman-cloud:0.14.0"
 SIDECAR = "localhost/plugin-barman-cloud-sidecar:0.14.0"
 OPERATOR_BINARY = "cnpg-manager"
 PLUGIN_BINARY = "barman-plugin"
+CRICTL = "localhost/crictl:1.36"
+CRICTL_BINARY = "crictl"
 COMPILE_SECONDS = 120
 
 # The first process of every pod: it holds the namespaces and reaps what the containers leave
@@ -43,8 +45,8 @@ int main(void) { signal(SIGINT, end); signal(SIGTERM, end); signal(SIGCHLD, reap
 
 
 def ensure(cache: Path, binaries: Path) -> dict[str, Path]:
-    """All images: {reference: docker-archive tar}. binaries holds cnpg-manager and barman-plugin. Raises ImageError."""
-    return {**base(cache), **operand(cache), **operator(cache, binaries), **plugin(cache, binaries)}
+    """All images: {reference: docker-archive tar}. binaries holds cnpg-manager, barman-plugin and crictl."""
+    return {**base(cache), **operand(cache), **operator(cache, binaries), **plugin(cache, binaries), **crictl(cache, binaries)}
 
 
 def base(cache: Path) -> dict[str, Path]:
@@ -115,6 +117,18 @@ def plugin(cache: Path, binaries: Path) -> dict[str, Path]:
             image = Image((SIDECAR,), entrypoint=("/manager",), user=f"{operands.ID}:{operands.ID}")
             _drop_others(archives.write(image, (lower, upper), sidecar))
     return {PLUGIN: service, SIDECAR: sidecar}
+
+
+def crictl(cache: Path, binaries: Path) -> dict[str, Path]:
+    """What the desk asks a node's runtime for its images with, from binaries/crictl."""
+    binary = _binary(binaries, CRICTL_BINARY)
+    path = _archive(cache, "crictl", _key(binary, Path(__file__)))
+    with _locked(cache, "crictl") as work:
+        if not path.exists():
+            root = _directory(work / "root")
+            shutil.copy(binary, _directory(root / "bin") / CRICTL_BINARY)
+            _write(Image((CRICTL,), command=("crictl",)), root, path)
+    return {CRICTL: path}
 
 
 def _key(*parts: str | Path) -> str:

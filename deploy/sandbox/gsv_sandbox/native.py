@@ -172,6 +172,7 @@ class Native:
             built = build.require("cnpg-manager", "barman-plugin")
             operator = pool.submit(lambda: containers.load(images.operator(paths.cache, built)))
             plugin = pool.submit(lambda: containers.load(images.plugin(paths.cache, built)))
+            crictl = pool.submit(lambda: containers.load(images.crictl(paths.cache, build.require("crictl"))))
             bodies = platform.overlay()
             platform.namespaces_up(api)
             operators.storage_up(paths, build.require(operators.PROVISIONER), processes, api)
@@ -182,6 +183,7 @@ class Native:
             display.say("CloudNativePG and the Barman Cloud plugin are up")
             if _result(operand):
                 display.say("the PostgreSQL image is imported")
+            _result(crictl)
             platform.database_up(api, bodies)
             # While the database comes up: built after all else, and nothing waits for it but the end.
             metrics.up(paths, binaries.build_addon(METRICS_SERVER, paths.cache, display.built), processes, api)

@@ -1,4 +1,4 @@
-"""The images on each node as its status tells them, who may need one, and when the kubelet removes images by itself."""
+"""The images on each node as its status or its runtime tells them, who may need one, and when the kubelet removes images by itself."""
 
 from __future__ import annotations
 
@@ -6,23 +6,39 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gsv_ops.kube import objects
-from gsv_ops.kube.errors import KubeError, NotServed
+from gsv_ops.kube.errors import Forbidden, KubeError, NotFound, NotServed
 from gsv_ops.kube.objects import at
 from gsv_ops.kube.protocol import Kube, Object, Resource
-from gsv_ops.kube.resources import CRON_JOB, DAEMON_SET, DEPLOYMENT, JOB, NODE, POD, POSTGRES_CLUSTER, REPLICA_SET, STATEFUL_SET
+from gsv_ops.kube.resources import CONFIG_MAP, CRON_JOB, DAEMON_SET, DEPLOYMENT, JOB, NODE, POD, POSTGRES_CLUSTER, REPLICA_SET, STATEFUL_SET
+from gsv_ops.operations.operation import Desk
 
 SIMULATED = "kwok.x-k8s.io/node"
-NEED_IMAGES = (POD, DEPLOYMENT, REPLICA_SET, STATEFUL_SET, DAEMON_SET, CRON_JOB, JOB, POSTGRES_CLUSTER)
+NEED_IMAGES = (POD, DEPLOYMENT, REPLICA_SET, STATEFUL_SET, DAEMON_SET, CRON_JOB, JOB, POSTGRES_CLUSTER, CONFIG_MAP)
 FEWEST_SHOWN = 50
 """So many images at most a node's status tells, unless the kubelet's nodeStatusMaxImages says otherwise; the largest."""
 
 
 @dataclass(frozen=True)
 class Image:
-    """One image on a node: all its names, and its bytes as the node counts them. Layers that images share count for each."""
+    """One image on a node: all its names, and its bytes as the node counts them. Layers that images share count for each.
+
+    `id` and `pinned` only the runtime tells.
+    """
 
     names: tuple[str, ...]
     bytes: int
+    id: str = ""
+    pinned: bool = False
+
+    @property
+    def name(self) -> str:
+        """As people know it: its tag if it has one."""
+        return next((name for name in reversed(self.names) if "@" not in name), self.names[-1] if self.names else self.id)
+
+    @property
+    def pulled(self) -> bool:
+        """Whether it came from a registry, which then has it under its digest; what was imported by hand has none."""
+        return any("@sha256:" in name for name in self.names)
 
 
 @dataclass(frozen=True)
@@ -48,15 +64,21 @@ class Collection:
 
 @dataclass(frozen=True)
 class NodeImages:
-    """One real node. `collection` is why it is not known, where it is a string."""
+    """One real node. `collection` is why it is not known, where it is a string.
+
+    `runtime`: told by the runtime itself; a string says why that was not asked, or did not answer.
+    """
 
     node: str
     images: tuple[Image, ...]
     collection: Collection | str
+    runtime: bool | str = ""
 
     @property
     def cut(self) -> bool:
         """Whether there may be more images than were told."""
+        if self.runtime is True:
+            return False
         limit = FEWEST_SHOWN if isinstance(self.collection, str) else self.collection.shown
         return 0 <= limit <= len(self.images)
 
@@ -73,11 +95,25 @@ def need_images(kube: Kube) -> list[Object]:
     return [body for resource in NEED_IMAGES for body in _all(kube, resource)]
 
 
-def node_images(node: Object, collection: Collection | str) -> NodeImages:
-    """What the node's status tells."""
+def node_images(node: Object, collection: Collection | str, runtime: Sequence[Image] | str = "") -> NodeImages:
+    """What the node's runtime tells; where `runtime` says why it does not, what the node's status tells."""
+    if not isinstance(runtime, str):
+        return NodeImages(objects.name(node), tuple(runtime), collection, runtime=True)
     told = at(node, "status", "images", default=[])
     images = (Image(tuple(image.get("names") or ()), int(image.get("sizeBytes") or 0)) for image in told)
-    return NodeImages(objects.name(node), tuple(sorted(images, key=lambda image: -image.bytes)), collection)
+    return NodeImages(objects.name(node), tuple(sorted(images, key=lambda image: -image.bytes)), collection, runtime)
+
+
+def collections(desk: Desk, names: Sequence[str]) -> dict[str, Collection | str]:
+    """By node's name; read as the ServiceAccount that may read kubelets, where the environment enables that."""
+    settings = desk.spec.reports.logs
+    if not settings.enabled:
+        return dict.fromkeys(names, "reading kubelets is not enabled for this environment (reports.logs.enabled in platform.yaml)")
+    try:
+        with desk.kube.acting_as(desk.spec.desk.lease_namespace, settings.service_account) as kube:
+            return {name: collection(kube, name) for name in names}
+    except (Forbidden, NotFound) as problem:
+        return dict.fromkeys(names, f"we cannot act as ServiceAccount {settings.service_account}: {problem}")
 
 
 def collection(kube: Kube, node: str) -> Collection | str:

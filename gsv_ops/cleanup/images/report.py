@@ -4,25 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gsv_ops.cleanup.images import observe, used
-from gsv_ops.cleanup.images.observe import Collection, NodeImages
+from gsv_ops.cleanup.images import observe, runtime, used
+from gsv_ops.cleanup.images.observe import Collection, Image, NodeImages
 from gsv_ops.cleanup.images.used import Users
 from gsv_ops.kube import objects
-from gsv_ops.kube.errors import Forbidden, NotFound
+from gsv_ops.kube.errors import KubeError
 from gsv_ops.kube.protocol import Object
-from gsv_ops.operations.operation import Check, Desk, Fact, Params, Table
+from gsv_ops.operations.operation import Check, Desk, Fact, OperationFailed, Params, Table
 from gsv_ops.operations.reporting import Before, Found, Report
 
 KNOWN, BELOW = "images_of_every_node_are_known", "image_disk_is_below_its_threshold"
 ADVICE = (
     "a kubelet removes unused images by itself, oldest first, once their disk is fuller than imageGCHighThresholdPercent, until it is down "
     "to imageGCLowThresholdPercent; imageMaximumGCAge also removes what was unused for so long. Change these rather than remove images by "
-    "hand: `crictl rmi --prune` races with starting pods, and has removed pinned images"
+    "hand: `crictl rmi --prune` races with starting pods, and has removed pinned images. Where that is not enough: the job prune_images"
 )
-UNSEEN = (
-    "whether an image is pinned only the node's runtime knows; which image a ConfigMap or a program's own default names, only its reader: "
-    "keep such by cleanup.images.keep"
-)
+NOBODY = "no pod, no template, no database cluster and no ConfigMap names it"
+UNSEEN = "which image is a program's own default; keep such by cleanup.images.keep"
+UNASKED = "whether an image is pinned, and small ones where there are many: only a node's runtime knows (cleanup.images.runtime.image)"
 
 
 class ImageReport(Params):
@@ -32,9 +31,9 @@ class ImageReport(Params):
 def look(desk: Desk, params: ImageReport, before: Before) -> Found:
     """Raises KubeError where nodes, or what may need an image, cannot be read."""
     real, fake = observe.nodes(desk.kube)
-    collections = _collections(desk, real)
-    nodes = [observe.node_images(body, collections[objects.name(body)]) for body in real]
-    return found(nodes, fake, used.users(observe.need_images(desk.kube)), desk.spec.cleanup.images.keep)
+    collections = observe.collections(desk, [objects.name(body) for body in real])
+    nodes = [observe.node_images(body, collections[objects.name(body)], _runtime(desk, body)) for body in real]
+    return found(nodes, fake, used.users(observe.need_images(desk.kube)), used.kept_by(desk.spec.cleanup.images))
 
 
 def found(nodes: Sequence[NodeImages], fake: Sequence[str], needed: Users, keep: Sequence[str]) -> Found:
@@ -43,12 +42,13 @@ def found(nodes: Sequence[NodeImages], fake: Sequence[str], needed: Users, keep:
     going: list[dict[str, str | int | float]] = []
     staying: list[dict[str, str | int | float]] = []
     for node in nodes:
-        judged = [(image, used.why_kept(image.names, needed, keep)) for image in node.images]
+        judged = [(image, used.why_kept(image.names, needed, keep, image.id, image.pinned)) for image in node.images]
         free = [image for image, why in judged if not why]
         rows.append(
             {
                 "node": node.node,
                 "images": len(node.images),
+                "told by": "its runtime" if node.runtime is True else "its status",
                 "bytes": sum(image.bytes for image in node.images),
                 "nothing needs": len(free),
                 "bytes of these": sum(image.bytes for image in free),
@@ -58,10 +58,10 @@ def found(nodes: Sequence[NodeImages], fake: Sequence[str], needed: Users, keep:
         for image, why in judged:
             row: dict[str, str | int | float] = {
                 "node": node.node,
-                "image": image.names[-1] if image.names else "without a name",
+                "image": image.name or "without a name",
                 "bytes": image.bytes,
             }
-            (staying if why else going).append({**row, "why": why or "no pod, no template and no database cluster names it"})
+            (staying if why else going).append({**row, "why": why or NOBODY})
     unknown = [problem for node in nodes for problem in _unknown(node)]
     count, size = sum(int(row["nothing needs"]) for row in rows), sum(int(row["bytes of these"]) for row in rows)
     facts: dict[str, Fact] = {
@@ -69,7 +69,7 @@ def found(nodes: Sequence[NodeImages], fake: Sequence[str], needed: Users, keep:
         "what nothing needs": Table(sorted(going, key=lambda row: -int(row["bytes"]))),
         "what stays": Table(staying),
         "what to do": ADVICE,
-        "not looked at": UNSEEN,
+        "not looked at": UNSEEN if all(node.runtime is True for node in nodes) else f"{UNASKED}; {UNSEEN}",
         "images": sum(len(node.images) for node in nodes),
         "bytes": sum(image.bytes for node in nodes for image in node.images),
         "images that nothing needs": count,
@@ -84,17 +84,14 @@ def found(nodes: Sequence[NodeImages], fake: Sequence[str], needed: Users, keep:
     return Found(said, facts, [_known(nodes, unknown), _below(nodes)])
 
 
-def _collections(desk: Desk, nodes: Sequence[Object]) -> dict[str, Collection | str]:
-    """By node's name; read as the ServiceAccount that may read kubelets, where the environment enables that."""
-    settings = desk.spec.reports.logs
-    names = [objects.name(node) for node in nodes]
-    if not settings.enabled:
-        return dict.fromkeys(names, "reading kubelets is not enabled for this environment (reports.logs.enabled in platform.yaml)")
+def _runtime(desk: Desk, node: Object) -> Sequence[Image] | str:
+    """The images as the node's runtime tells them, or why it does not; empty where it is not to be asked."""
+    if desk.spec.cleanup.images.runtime.image is None:
+        return ""
     try:
-        with desk.kube.acting_as(desk.spec.desk.lease_namespace, settings.service_account) as kube:
-            return {name: observe.collection(kube, name) for name in names}
-    except (Forbidden, NotFound) as problem:
-        return dict.fromkeys(names, f"we cannot act as ServiceAccount {settings.service_account}: {problem}")
+        return runtime.images(desk, IMAGE_REPORT.name, objects.name(node))
+    except (KubeError, OperationFailed) as problem:
+        return str(problem)
 
 
 def _shown(collection: Collection | str) -> dict[str, str | float]:
@@ -110,6 +107,8 @@ def _unknown(node: NodeImages) -> list[str]:
     found = []
     if isinstance(node.collection, str):
         found.append(f"node {node.node}, when its kubelet removes images: {node.collection}")
+    if node.runtime and node.runtime is not True:
+        found.append(f"node {node.node}, what its runtime has: {node.runtime}")
     if not node.images:
         found.append(f"node {node.node} tells no images")
     elif node.cut:
@@ -140,8 +139,10 @@ What the images on each node take, which of them nothing needs, and when the kub
 
 **When to run:** when a node's disk fills; by itself every week. When the kubelets remove images is told only where
 `reports.logs.enabled` is set for the environment.
-**What it changes:** nothing; the tables stand on the asset `cleanup/images`. An image that a pod, a workload's template, an old
-ReplicaSet, a CronJob or a database cluster names is needed, also where none of its pods runs now.
+**What it changes:** nothing; the tables stand on the asset `cleanup/images`. Where platform.yaml names a client for the nodes' runtimes
+(`cleanup.images.runtime.image`), a short Job on each node asks for its list; elsewhere the node's status tells its largest images, and
+nothing of what is pinned. An image that a pod, a workload's template, an old ReplicaSet, a CronJob, a database cluster or a pod's template
+in a ConfigMap names is needed, also where none of its pods runs now.
 **How to undo:** nothing to undo.
 """,
     params=ImageReport,

@@ -10,7 +10,8 @@ from fnmatch import fnmatchcase
 from gsv_ops.kube import objects
 from gsv_ops.kube.objects import at
 from gsv_ops.kube.protocol import Object
-from gsv_ops.kube.resources import CRON_JOB, POD, POSTGRES_CLUSTER
+from gsv_ops.kube.resources import CONFIG_MAP, CRON_JOB, POD, POSTGRES_CLUSTER
+from gsv_ops.platform.spec import ImageSettings
 
 CONTAINERS = ("containers", "initContainers", "ephemeralContainers")
 STATUSES = ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses")
@@ -19,8 +20,11 @@ ENDED = ("Succeeded", "Failed")
 TAG = re.compile(r":[\w.-]+$")
 IMAGE = re.compile(r"\w[\w.-]*(:\d+)?(/[\w.-]+)*(:[\w.-]+)?(@sha256:[0-9a-f]{64})?")
 
+NAMED = re.compile(r"""(?:^|[\s,{])["']?image["']?:\s*["']?(?P<image>[^\s"',#]+)""", re.MULTILINE)
+"""Where a pod is kept as text, such as a template that a program starts pods from."""
+
 Users = Mapping[str, Sequence[str]]
-"""An image's name in full -> who needs it."""
+"""An image's name in full, or the id of one that runs -> who needs it."""
 
 
 def names(reference: str) -> set[str]:
@@ -43,33 +47,53 @@ def names(reference: str) -> set[str]:
 
 
 def users(bodies: Iterable[Object]) -> Users:
-    """By whom each image is needed: pods that have not ended, workloads' templates, database clusters. Old ReplicaSets count too."""
+    """By whom each image is needed: pods that have not ended, workloads' templates, database clusters, pods kept as text in a ConfigMap.
+
+    Old ReplicaSets count too.
+    """
     found: dict[str, list[str]] = defaultdict(list)
     for body in bodies:
         who = f"{body['kind']} {objects.namespace(body)}/{objects.name(body)}"
-        for name in {name for reference in _references(body) for name in names(reference)}:
+        for name in {name for reference in _references(body) for name in names(reference) or _ids(reference)}:
             found[name].append(who)
     return found
 
 
-def why_kept(image: Sequence[str], needed: Users, keep: Sequence[str]) -> str:
+def why_kept(image: Sequence[str], needed: Users, keep: Sequence[str], id: str = "", pinned: bool = False) -> str:
     """Why the image with these names stays; empty if nothing that was looked at needs it."""
     own = {name for reference in image for name in names(reference)}
-    if not own:
+    if pinned:
+        return "it is pinned on the node"
+    if not own and not id:
         return "it has no name, so who needs it cannot be told"
     for pattern in keep:
         if any(fnmatchcase(name, pattern) for name in (*own, *image)):
             return f"it is to be kept: cleanup.images.keep has {pattern}"
-    for name in sorted(own):
+    for name in sorted({*own, *_ids(id)}):
         if who := needed.get(name):
             more = f" and {len(who) - 1} more" if len(who) > 1 else ""
             return f"{who[0]}{more} needs it"
     return ""
 
 
+def kept_by(settings: ImageSettings) -> tuple[str, ...]:
+    """The patterns of what is to be kept: what platform.yaml says, and what the runtimes are asked with."""
+    return (*settings.keep, *sorted(names(settings.runtime.image or "")))
+
+
+def _ids(reference: str) -> set[str]:
+    """The id that a running container's status tells in place of a name, where its image was imported and not pulled."""
+    reference = reference.rpartition("://")[2]
+    return {reference} if reference.startswith("sha256:") else set()
+
+
 def _references(body: Object) -> Iterator[str]:
     if body["kind"] == POSTGRES_CLUSTER.kind:
         yield from (str(image) for image in (at(body, "spec", "imageName"), at(body, "status", "image")) if image)
+        return
+    if body["kind"] == CONFIG_MAP.kind:
+        kept = at(body, "data", default={}).values()
+        yield from (value for text in kept for value in NAMED.findall(str(text)) if IMAGE.fullmatch(value))
         return
     if body["kind"] == POD.kind:
         if at(body, "status", "phase") in ENDED:

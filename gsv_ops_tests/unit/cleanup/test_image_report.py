@@ -90,6 +90,13 @@ def test_a_volume_can_be_an_image() -> None:
     assert "needs it" in why(IMAGE, pod)
 
 
+@pytest.mark.parametrize("text", ["spec:\n  containers:\n  - image: web:1\n", 'image: "web:1"  # ours', '{"image": "web:1", "name": "x"}'])
+def test_a_pod_kept_as_text_in_a_config_map_needs_its_image(text: str) -> None:
+    kept = {"kind": "ConfigMap", "metadata": {"name": "x", "namespace": "cmp"}, "data": {"helperPod.yaml": text}}
+    assert why(IMAGE, kept) == "ConfigMap cmp/x needs it"
+    assert why(Image(("docker.io/library/other:1",), 1), kept) == ""
+
+
 @pytest.mark.parametrize(
     ("phase", "needs"), [("Succeeded", False), ("Failed", False), ("Running", True), ("Pending", True), ("Unknown", True)]
 )
