@@ -12,6 +12,9 @@ from pathlib import Path
 import pytest
 from gsv_sandbox import archive, images, operand
 from gsv_sandbox.archive import ImageError
+from gsv_sandbox.state import paths_from
+
+from gsv_ops.platform import spec
 
 needs_tools = pytest.mark.skipif(not (shutil.which("gcc") and shutil.which("busybox")), reason="needs gcc and busybox-static")
 
@@ -144,6 +147,20 @@ def test_a_failed_build_leaves_no_image_and_no_work(tmp_path: Path, monkeypatch:
     with pytest.raises(ImageError, match="debootstrap failed"):
         images.operand(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["postgresql.lock"]
+
+
+def test_the_client_of_a_nodes_runtime_is_found_by_its_name(tmp_path: Path, binaries: Path) -> None:
+    (binaries / images.CRICTL_BINARY).write_text("#!/bin/sh\n")
+    made = images.crictl(tmp_path / "cache", binaries)[images.CRICTL]
+    assert archive.tags(made) == (images.CRICTL,)
+    assert (unpack(made, tmp_path / "root") / "bin" / "crictl").exists()
+    assert not configuration(made).get("User"), "the runtime's socket is root's"
+
+
+def test_what_the_sandbox_asks_runtimes_with_is_what_platform_yaml_names() -> None:
+    runtime = spec.load("sandbox").cleanup.images.runtime
+    assert runtime.image == images.CRICTL
+    assert runtime.socket == str(paths_from({}).containerd / "containerd.sock")
 
 
 def test_a_missing_binary_is_named(tmp_path: Path) -> None:
