@@ -16,8 +16,6 @@ from gsv_ops.cleanup.images.observe import Collection, Image, NodeImages
 from gsv_ops.cleanup.images.report import NOBODY
 from gsv_ops.cleanup.images.used import Users
 from gsv_ops.kube import objects
-from gsv_ops.kube.errors import KubeError
-from gsv_ops.kube.protocol import Object
 from gsv_ops.kube.resources import NODE
 from gsv_ops.operations.operation import Desk, Operation, OperationFailed, Params, PlanFrame
 from gsv_ops.operations.plan import Action, Kept, Plan, Refused, Target
@@ -90,7 +88,7 @@ def observe_nodes(desk: Desk, params: PruneImages) -> Seen:
     real, fake = observe.nodes(desk.kube)
     chosen = [body for body in real if params.node in ("", objects.name(body))]
     collections = observe.collections(desk, [objects.name(body) for body in chosen])
-    asked = [(body, _runtime(desk, body)) for body in chosen]
+    asked = [(body, runtime.images_or_why_not(desk, NAME, body)) for body in chosen]
     nodes = [observe.node_images(body, collections[objects.name(body)], told) for body, told in asked if not isinstance(told, str)]
     unasked = [(objects.name(body), told) for body, told in asked if isinstance(told, str)]
     # last: what began to need an image meanwhile is seen
@@ -187,16 +185,6 @@ def _row(node: NodeImages, going: Sequence[Image], free: Sequence[Image]) -> dic
 def _blind(seen: Seen) -> Iterator[Refused]:
     if seen.unasked and not seen.nodes:
         yield Refused(Target("gsv-ops", "Plan", NAME), f"no node's runtime could be asked: {seen.unasked[0][1]}")
-
-
-def _runtime(desk: Desk, node: Object) -> tuple[Image, ...] | str:
-    ready = objects.condition(node, "Ready")
-    if ready is None or not ready.true:
-        return f"it is not ready ({ready or 'it says nothing of it'})"
-    try:
-        return runtime.images(desk, NAME, objects.name(node))
-    except (KubeError, OperationFailed) as problem:
-        return str(problem)
 
 
 PRUNE_IMAGES = Operation(

@@ -8,9 +8,8 @@ from gsv_ops.cleanup.images import observe, runtime, used
 from gsv_ops.cleanup.images.observe import Collection, Image, NodeImages
 from gsv_ops.cleanup.images.used import Users
 from gsv_ops.kube import objects
-from gsv_ops.kube.errors import KubeError
 from gsv_ops.kube.protocol import Object
-from gsv_ops.operations.operation import Check, Desk, Fact, OperationFailed, Params, Table
+from gsv_ops.operations.operation import Check, Desk, Fact, Params, Table
 from gsv_ops.operations.reporting import Before, Found, Report
 
 KNOWN, BELOW = "images_of_every_node_are_known", "image_disk_is_below_its_threshold"
@@ -88,10 +87,7 @@ def _runtime(desk: Desk, node: Object) -> Sequence[Image] | str:
     """The images as the node's runtime tells them, or why it does not; empty where it is not to be asked."""
     if desk.spec.cleanup.images.runtime.image is None:
         return ""
-    try:
-        return runtime.images(desk, IMAGE_REPORT.name, objects.name(node))
-    except (KubeError, OperationFailed) as problem:
-        return str(problem)
+    return runtime.images_or_why_not(desk, IMAGE_REPORT.name, node)
 
 
 def _shown(collection: Collection | str) -> dict[str, str | float]:

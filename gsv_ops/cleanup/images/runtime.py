@@ -38,6 +38,19 @@ class NotAsked(OperationFailed):
     """The node's runtime could not be asked, or answered otherwise than expected."""
 
 
+def images_or_why_not(desk: Desk, operation: str, node: Object) -> tuple[Image, ...] | str:
+    """All images of the node, or why they are not known and how to mend that. A node that is not ready would not answer."""
+    ready = objects.condition(node, "Ready")
+    if ready is None or not ready.true:
+        return f"it is not ready ({ready or 'it says nothing of it'})"
+    try:
+        return images(desk, operation, objects.name(node))
+    except errors.KubeError as problem:
+        return str(problem)
+    except NotAsked as problem:
+        return f"{problem}; {problem.next_command}" if problem.next_command else str(problem)
+
+
 def images(desk: Desk, operation: str, node: str) -> tuple[Image, ...]:
     """All images of the node, the largest first. Raises NotAsked, KubeError."""
     text = _asked(desk, operation, node, desk.spec.cleanup.images.runtime.list)
