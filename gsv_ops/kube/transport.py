@@ -31,6 +31,8 @@ from gsv_ops.kube.responses import Request, error_of
 
 JSON = "application/json"
 CONNECTIONS = 32
+SETTLING = 30.0
+"""Seconds after an API server was away in which a 403 is not believed: it listens before it has read the roles."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,7 @@ class Transport:
         self.limits = limits
         self.clock = clock
         self.sleep = sleep
+        self._away_at = -SETTLING
         pool: dict[str, Any] = {"maxsize": CONNECTIONS, "ssl_context": endpoint.tls}
         if endpoint.tls is not None and not endpoint.tls.check_hostname:
             pool["cert_reqs"] = "CERT_NONE"
@@ -148,11 +151,12 @@ class Transport:
             try:
                 response = self._exchange(call, until - self.clock(), stream=False)
             except HTTPError as error:
+                self._away_at = self.clock()
                 outcome, retry = self.unreachable(call.about, error, self.clock() - started, attempt), _may_retry(call, error)
             else:
                 if 200 <= response.status < 300:
                     return Reply(response.data, attempt)
-                problem = error_of(call.about, response.status, response.data)
+                problem = self._meant(call.about, error_of(call.about, response.status, response.data))
                 outcome = Refusal(problem, attempt, self.clock() - started, _server_time(response))
                 # 429 says that nothing was done, whatever the verb.
                 retry = response.status == 429 or (isinstance(problem, errors.Unavailable) and call.repeatable)
@@ -170,8 +174,16 @@ class Transport:
                 return response
             body = response.data
         except HTTPError as error:
+            self._away_at = self.clock()
             raise self.unreachable(call.about, error, self.clock() - started, 1) from None
-        raise error_of(call.about, response.status, body)
+        raise self._meant(call.about, error_of(call.about, response.status, body))
+
+    def _meant(self, about: Request, problem: errors.KubeError) -> errors.KubeError:
+        """The error for what it is: a 403 of an API server that was away until just now is no word on our rights."""
+        if not isinstance(problem, errors.Forbidden) or self.clock() - self._away_at >= SETTLING:
+            return problem
+        message = f"{problem} (the API server was away until just now, and may not have read its roles yet)"
+        return about.error(errors.Unavailable, message, status=problem.status)
 
     def headers(self) -> dict[str, str]:
         """The headers that every request carries, the credentials among them: never to be shown."""

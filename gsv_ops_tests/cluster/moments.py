@@ -29,6 +29,7 @@ def backup_copying(a_desk: ADesk, outside: Outside, run: Run) -> None:
 
     def copying() -> bool:
         phases = [body.get("status", {}).get("phase") for body in outside.list("backups", f"gsv-ops/run={run.run_id}")]
+        assert phases or not a_desk.refresh(run).ended, f"it ended as {run.status}: {run.failure}"
         assert "completed" not in phases, "it was over before anything could be broken"
         return any(phase in COPYING for phase in phases)
 
