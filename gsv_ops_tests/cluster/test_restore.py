@@ -241,8 +241,8 @@ def test_without_a_plan_that_was_read_nothing_is_restored(a_desk: ADesk, outside
 def test_as_of_a_proof_is_its_position_timeline_and_base_backup(a_desk: ADesk, first_proof: Seen) -> None:
     """Planned only."""
     said = first_proof.run.materialized["database/cmp_postgres/proof"]
-    plan = planned(a_desk, proof=first_proof.run.run_id)
-    assert plan["refused"] == 0
+    plan = planned(a_desk, proof=said["backup"])  # not by its run: the Backup may have been proven again meanwhile
+    assert plan["refused"] == 0, refusals(plan)
     for part in (f'targetLSN: "{said["target LSN"]}"', "exclusive: true", f'backupID: "{said["backup id"]}"'):
         assert part in plan["manifest"]
     assert "no proof 'p' is known here; proven Backups: " in refusals(planned(a_desk, proof="p"))

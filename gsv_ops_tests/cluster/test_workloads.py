@@ -47,7 +47,7 @@ def test_a_restart_costs_no_call_and_of_two_at_once_one_is_refused(a_desk: ADesk
 def test_the_same_client_notices_a_restart_that_is_not_careful(a_desk: ADesk, outside: Outside) -> None:
     """Which the desk refuses, unless the outage is accepted."""
     name = "interrupted"
-    body = deployment(name, container(careful=False, start_seconds=3), maxUnavailable="100%", maxSurge=0)
+    body = deployment(name, container(careful=False, start_seconds=8), maxUnavailable="100%", maxSurge=0)
     with served(outside, body) as address:
         # without a readiness probe it is ready before it serves
         until(lambda: complete(outside, name), 30, "it to be complete")
@@ -57,8 +57,8 @@ def test_the_same_client_notices_a_restart_that_is_not_careful(a_desk: ADesk, ou
         with calling(address) as calls:
             run = a_desk.run("rolling_restart", {**config, "accept_outage": True}, ROLLOUT_SECONDS)
             assert run.status == "SUCCESS", run.failure
-            until(lambda: calls.answers, 30, "answers")
-        assert calls.errors.total() > 0, f"{calls.answers} answers and no error"
+            # its pods are ready at once and serve later; a slow node takes its time to end the old ones
+            until(lambda: calls.errors.total(), 20, "the outage to be noticed")
         LOG.info("calls during the outage: %s", f"{calls.answers} answered, {dict(calls.errors)}")
 
 

@@ -34,7 +34,7 @@ class RestoreDatabase(Params):
     restore_point: str = Field(default="", max_length=LONGEST_POINT, description="Goal: the point that pg_create_restore_point named.")
     proof: str = Field(
         default="",
-        description="Goal: exactly what a proof compared: its Backup's name, its run's id, or `newest`.",
+        description="Goal: exactly what a proof compared: its Backup's name, the id of that Backup's newest proving run, or `newest`.",
     )
     timeline: int = Field(default=0, ge=0, description="The timeline to follow, for an lsn of one that was left. 0: the newest archived.")
     backup: str = Field(default="", description="The base backup to begin from: a Backup's name or its id. Empty: chosen.")
