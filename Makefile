@@ -2,8 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
-# Tiers that need more than this checkout; `make check` leaves them out.
-TIERS := cluster or ui or control_plane or postgres or alertmanager or faults
+# Tiers that need more than this checkout; `make check` leaves them out. SERVERS start servers of their own, so that they run side by side.
+SERVERS := control_plane or postgres or alertmanager
+TIERS := cluster or ui or faults or $(SERVERS)
 
 .PHONY: demo up down status ui check test test-faults bench
 
@@ -34,7 +35,8 @@ check: $(READY)
 test: check
 	$(BIN)/python -m gsv_sandbox.packages
 	$(BIN)/gsv-sandbox up --provider native
-	$(BIN)/pytest -m "($(TIERS)) and not faults"
+	$(BIN)/pytest -q -n 4 --dist worksteal -m "($(SERVERS)) and not (cluster or ui or faults)"
+	$(BIN)/pytest -m "(cluster or ui) and not faults"
 
 test-faults: $(READY)
 	$(BIN)/gsv-sandbox up --provider native
