@@ -15,9 +15,10 @@ from gsv_ops.database.backup.plan import database_of, known_database
 from gsv_ops.database.barman_store import configuration_of
 from gsv_ops.database.goal import Goal, shown
 from gsv_ops.database.proof import scratch
+from gsv_ops.database.seen import seen
 from gsv_ops.database.window import Window, judge
 from gsv_ops.kube import objects, resources
-from gsv_ops.kube.objects import at, parse_time
+from gsv_ops.kube.objects import parse_time
 from gsv_ops.kube.protocol import Object
 from gsv_ops.operations.operation import Desk, Params, PlanFrame
 from gsv_ops.operations.plan import RUN_NAME, Action, Kept, Plan, Refused, Target
@@ -68,11 +69,8 @@ def observe(desk: Desk, params: ProvePointInTime) -> MomentSnapshot:
     """Read the source, its archive and its heartbeats. Raises NotFound, Forbidden, StoreUnreadable, OperationFailed."""
     database = database_of(desk.spec, params.model_dump())
     kube, namespace = desk.kube, database.namespace
-    kube.get(resources.NAMESPACE, namespace)
-    cluster = kube.get(resources.POSTGRES_CLUSTER, database.cluster, namespace)
+    cluster, store, backups = seen(kube, database)
     archive = source.archive(cluster)
-    store = kube.get(resources.OBJECT_STORE, archive.object_store, namespace) if archive.object_store else None
-    backups = [b for b in kube.list(resources.POSTGRES_BACKUP, namespace) if at(b, "spec", "cluster", "name") == database.cluster]
     return MomentSnapshot(
         cluster,
         store,

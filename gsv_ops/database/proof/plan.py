@@ -16,6 +16,7 @@ from gsv_ops.database.barman_store import configuration_of
 from gsv_ops.database.fingerprinting import kept as kept_fingerprint
 from gsv_ops.database.fingerprinting import record_name
 from gsv_ops.database.proof import scratch
+from gsv_ops.database.seen import seen
 from gsv_ops.kube import objects, resources
 from gsv_ops.kube.errors import NotFound
 from gsv_ops.kube.objects import at, parse_time
@@ -59,11 +60,7 @@ def observe(desk: Desk, params: ProveBackup) -> ProofSnapshot:
     """Read the source, its backups and what a scratch cluster needs. Raises NotFound and Forbidden."""
     database = database_of(desk.spec, params.model_dump())
     kube, namespace = desk.kube, database.namespace
-    kube.get(resources.NAMESPACE, namespace)
-    cluster = kube.get(resources.POSTGRES_CLUSTER, database.cluster, namespace)
-    archive = source.archive(cluster)
-    store = kube.get(resources.OBJECT_STORE, archive.object_store, namespace) if archive.object_store else None
-    backups = [b for b in kube.list(resources.POSTGRES_BACKUP, namespace) if at(b, "spec", "cluster", "name") == database.cluster]
+    cluster, store, backups = seen(kube, database)
     if params.backup:
         wanted = kube.get(resources.POSTGRES_BACKUP, params.backup, namespace)  # NotFound names the near matches
         if at(wanted, "spec", "cluster", "name") != database.cluster:
